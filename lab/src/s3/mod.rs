@@ -1,0 +1,1 @@
+//! Stand-in for S3.

@@ -1,0 +1,14 @@
+//! `sapt`, the SageMaker Agent Protocol Translator.
+//!
+//! See `ARCHITECTURE.md` for the map.
+
+pub mod agent;
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod edge;
+pub mod model_name;
+pub mod s3;
+pub mod secret;
+pub mod store;
+pub mod tensor;

@@ -1,0 +1,2 @@
+//! sapt
+fn main() {}

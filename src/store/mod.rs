@@ -1,0 +1,1 @@
+//! The models directory: staging, extraction, swap; and the data files below it.
