@@ -7,6 +7,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod edge;
+pub mod logging;
 pub mod model_name;
 pub mod s3;
 pub mod secret;

@@ -1,1 +1,16 @@
-//! The session with Edge Core.
+//! The session with Edge Core: a protocol translator and its one device.
+//!
+//! Edge Core takes JSON-RPC over a WebSocket on a unix socket. [`message`] is what is said,
+//! [`resource`] the device's LwM2M resources, [`connection`] one WebSocket, and [`Session`] keeps
+//! the device registered whatever happens to the connection.
+
+mod backoff;
+mod connection;
+mod error;
+pub mod message;
+mod registration;
+pub mod resource;
+mod session;
+
+pub use error::Error;
+pub use session::{Device, Identity, Request, Session};
