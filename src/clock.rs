@@ -42,11 +42,7 @@ impl From<SystemTime> for Moment {
             (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let shifted_month = (5 * day_of_year + 2) / 153;
-        let month = if shifted_month < 10 {
-            shifted_month + 3
-        } else {
-            shifted_month - 9
-        };
+        let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
         Self {
             year: era * 400 + year_of_era + u64::from(month <= 2),
             month: month as u8,
@@ -67,28 +63,14 @@ impl Moment {
 
     /// `20130524T000000Z`, the form of `x-amz-date`.
     pub fn basic(&self) -> String {
-        format!(
-            "{}T{:02}{:02}{:02}Z",
-            self.basic_date(),
-            self.hour,
-            self.minute,
-            self.second
-        )
+        format!("{}T{:02}{:02}{:02}Z", self.basic_date(), self.hour, self.minute, self.second)
     }
 }
 
 impl fmt::Display for Moment {
     /// `2013-05-24T00:00:00.000Z`, RFC 3339.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-            millisecond,
-        } = self;
+        let Self { year, month, day, hour, minute, second, millisecond } = self;
         write!(
             f,
             "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z"

@@ -25,11 +25,7 @@ impl Levels {
     /// Reads a comma list of `ERROR`, `WARN`, `INFO`, `DEBUG` and `TRACE`, or `ALL`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut levels = Self::none();
-        for name in text
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-        {
+        for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             match name.to_ascii_uppercase().as_str() {
                 "ALL" => levels.enabled = [true; 6],
                 "WARNING" => levels = levels.with(Level::Warn),
@@ -55,9 +51,7 @@ impl Levels {
     }
 
     fn none() -> Self {
-        Self {
-            enabled: [false; 6],
-        }
+        Self { enabled: [false; 6] }
     }
 
     fn with(mut self, level: Level) -> Self {

@@ -33,9 +33,6 @@ mod tests {
 
     #[test]
     fn debug_hides_the_text() {
-        assert_eq!(
-            format!("{:?}", Some(Secret::new("hunter2"))),
-            "Some([redacted])"
-        );
+        assert_eq!(format!("{:?}", Some(Secret::new("hunter2"))), "Some([redacted])");
     }
 }

@@ -58,10 +58,7 @@ impl Connection {
         let handshake = async {
             let stream = UnixStream::connect(path)
                 .await
-                .map_err(|source| Error::Connect {
-                    socket: path.to_owned(),
-                    source,
-                })?;
+                .map_err(|source| Error::Connect { socket: path.to_owned(), source })?;
             // Edge Core wants a Host, and looks at nothing but the path.
             let config = WebSocketConfig::default()
                 .read_buffer_size(4096)
@@ -76,16 +73,9 @@ impl Connection {
         // up, dropping the future closes the socket.
         let (socket, _) = within(DEADLINE, "the WebSocket handshake", handshake).await??;
         let (sender, outgoing) = smol::channel::unbounded();
-        let link = Link {
-            outgoing: sender,
-            waiting: RefCell::new(HashMap::new()),
-            next_id: Cell::new(1),
-        };
-        Ok(Self {
-            socket,
-            outgoing,
-            link: Rc::new(link),
-        })
+        let link =
+            Link { outgoing: sender, waiting: RefCell::new(HashMap::new()), next_id: Cell::new(1) };
+        Ok(Self { socket, outgoing, link: Rc::new(link) })
     }
 
     /// What to speak through while [`Connection::pump`] runs.
@@ -137,9 +127,7 @@ impl Connection {
     /// One message is one text frame: the WebSocket never splits what it sends.
     async fn say(&mut self, text: String) -> Result<(), Error> {
         let sending = self.socket.send(Message::text(text));
-        within(DEADLINE, "what was sent to it", sending)
-            .await?
-            .map_err(lost)
+        within(DEADLINE, "what was sent to it", sending).await?.map_err(lost)
     }
 
     async fn heard(
@@ -165,18 +153,11 @@ impl Connection {
             }
             Ok(Incoming::UnknownMethod { id, method }) => {
                 log::error!("Edge Core asked for {method}, which translators do not have");
-                let text = refusal(
-                    &id,
-                    METHOD_NOT_FOUND,
-                    "translators only have the method write",
-                );
+                let text = refusal(&id, METHOD_NOT_FOUND, "translators only have the method write");
                 self.say(text).await?;
             }
             Err(malformed) => {
-                log::error!(
-                    "a message from Edge Core is ignored: {malformed}: {}",
-                    excerpt(text)
-                );
+                log::error!("a message from Edge Core is ignored: {malformed}: {}", excerpt(text));
             }
         }
         Ok(())
@@ -206,18 +187,11 @@ impl Link {
         self.waiting.borrow_mut().remove(&id);
         match outcome {
             Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(refusal))) => Err(Error::Refused {
-                method,
-                refusal,
-                name: name.to_owned(),
-            }),
+            Ok(Ok(Err(refusal))) => Err(Error::Refused { method, refusal, name: name.to_owned() }),
             Ok(Err(_)) => Err(Error::Closed),
             Err(no_answer) => {
                 let _ = self.outgoing.try_send(Outgoing::GiveUp(no_answer));
-                Err(Error::NoAnswer {
-                    to: method,
-                    seconds: DEADLINE.as_secs(),
-                })
+                Err(Error::NoAnswer { to: method, seconds: DEADLINE.as_secs() })
             }
         }
     }
@@ -240,10 +214,7 @@ async fn within<T>(
 ) -> Result<T, Error> {
     let too_late = async {
         smol::Timer::after(deadline).await;
-        Err(Error::NoAnswer {
-            to,
-            seconds: deadline.as_secs(),
-        })
+        Err(Error::NoAnswer { to, seconds: deadline.as_secs() })
     };
     async { Ok(future.await) }.or(too_late).await
 }

@@ -54,11 +54,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect { socket, source } => {
-                write!(
-                    f,
-                    "cannot connect to Edge Core at {}: {source}; ",
-                    socket.display()
-                )?;
+                write!(f, "cannot connect to Edge Core at {}: {source}; ", socket.display())?;
                 f.write_str(match source.kind() {
                     io::ErrorKind::PermissionDenied => {
                         "run as uid 0 or with CAP_DAC_OVERRIDE: the socket is root's"
@@ -77,11 +73,7 @@ impl fmt::Display for Error {
             Self::NoAnswer { to, seconds } => {
                 write!(f, "Edge Core did not answer {to} within {seconds} s")
             }
-            Self::Refused {
-                method,
-                refusal,
-                name,
-            } => {
+            Self::Refused { method, refusal, name } => {
                 write!(f, "Edge Core refused {method} of {name:?}: {refusal}; ")?;
                 f.write_str(match refusal.code {
                     Refusal::NAME_RESERVED => {

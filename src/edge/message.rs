@@ -98,22 +98,14 @@ impl Incoming {
     /// Reads one message.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let message: Value = serde_json::from_str(text).map_err(|_| Malformed("it is not JSON"))?;
-        let id = message
-            .get("id")
-            .filter(|id| id.is_string() || id.is_number());
+        let id = message.get("id").filter(|id| id.is_string() || id.is_number());
         let Some(method) = message.get("method") else {
             return Self::answer(&message, id);
         };
-        let id = CloudId(
-            id.ok_or(Malformed("it asks for something without an id"))?
-                .to_string(),
-        );
+        let id = CloudId(id.ok_or(Malformed("it asks for something without an id"))?.to_string());
         match method.as_str() {
             Some("write") => CloudRequest::parse(id, &message).map(Self::Request),
-            _ => Ok(Self::UnknownMethod {
-                id,
-                method: method.to_string(),
-            }),
+            _ => Ok(Self::UnknownMethod { id, method: method.to_string() }),
         }
     }
 
@@ -140,21 +132,11 @@ impl Incoming {
 
 impl CloudRequest {
     fn parse(id: CloudId, message: &Value) -> Result<Self, Malformed> {
-        let params = message
-            .get("params")
-            .ok_or(Malformed("its params are missing"))?;
+        let params = message.get("params").ok_or(Malformed("its params are missing"))?;
         let uri = params.get("uri").ok_or(Malformed("its uri is missing"))?;
         let number = |name: &str| uri.get(name).and_then(Value::as_u64);
-        let device_id = uri
-            .get("deviceId")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
-        let path = (
-            number("objectId"),
-            number("objectInstanceId"),
-            number("resourceId"),
-        );
+        let device_id = uri.get("deviceId").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let path = (number("objectId"), number("objectInstanceId"), number("resourceId"));
         let resource = match path {
             (Some(object), Some(instance), Some(resource)) => {
                 let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
@@ -163,10 +145,7 @@ impl CloudRequest {
             }
             _ => return Err(Malformed("its uri is incomplete")),
         };
-        let value = params
-            .get("value")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let value = params.get("value").and_then(Value::as_str).unwrap_or_default();
         Ok(Self {
             id,
             operation: match params.get("operation").and_then(Value::as_i64) {
@@ -297,19 +276,11 @@ pub fn acknowledgement(id: &CloudId) -> String {
 /// The refusal of a cloud request; the cloud sees a bare 5.00.
 pub fn refusal(id: &CloudId, code: i64, message: &str) -> String {
     let message = json::to_string(message);
-    format!(
-        r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":{code},"message":{message}}}}}"#,
-        id.0
-    )
+    format!(r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":{code},"message":{message}}}}}"#, id.0)
 }
 
 fn encode<P: Serialize>(id: u64, method: &'static str, params: P) -> String {
-    json::to_string(&Outgoing {
-        jsonrpc: "2.0",
-        id: id.to_string(),
-        method,
-        params,
-    })
+    json::to_string(&Outgoing { jsonrpc: "2.0", id: id.to_string(), method, params })
 }
 
 fn device_values<'a>(device_id: &'a str, values: &[(Resource, String)]) -> DeviceValues<'a> {
@@ -326,10 +297,7 @@ fn device_values<'a>(device_id: &'a str, values: &[(Resource, String)]) -> Devic
         device_id,
         objects: [ObjectValues {
             object_id: OBJECT,
-            object_instances: [InstanceValues {
-                object_instance_id: INSTANCE,
-                resources,
-            }],
+            object_instances: [InstanceValues { object_instance_id: INSTANCE, resources }],
         }],
     }
 }
@@ -341,10 +309,7 @@ mod tests {
     #[test]
     fn registration_is_as_edge_core_reads_it() {
         assert_eq!(
-            Call::Register {
-                name: "sagemaker-edge-agent"
-            }
-            .encode(1),
+            Call::Register { name: "sagemaker-edge-agent" }.encode(1),
             r#"{"jsonrpc":"2.0","id":"1","method":"protocol_translator_register","params":{"name":"sagemaker-edge-agent"}}"#
         );
         let values = vec![
@@ -353,11 +318,7 @@ mod tests {
             (Resource::Status, "ro".to_owned()),
         ];
         assert_eq!(
-            Call::RegisterDevice {
-                device_id: "cam1",
-                values
-            }
-            .encode(2),
+            Call::RegisterDevice { device_id: "cam1", values }.encode(2),
             r#"{"jsonrpc":"2.0","id":"2","method":"device_register","params":{"deviceId":"cam1","objects":[{"objectId":33311,"objectInstances":[{"objectInstanceId":0,"resources":[{"resourceId":5701,"operations":5,"type":"string","value":"Y21k"},{"resourceId":5702,"operations":3,"type":"string","value":"cnc="},{"resourceId":5703,"operations":1,"type":"string","value":"cm8="}]}]}]}}"#
         );
     }
@@ -365,17 +326,12 @@ mod tests {
     #[test]
     fn a_post_is_read_and_answered_with_its_id() {
         let text = r#"{"id":"0","jsonrpc":"2.0","method":"write","params":{"operation":4,"uri":{"deviceId":"cam1","objectId":33311,"objectInstanceId":0,"resourceId":5701},"value":"Z28="}}"#;
-        let Ok(Incoming::Request(request)) = Incoming::parse(text) else {
-            panic!("{text}")
-        };
+        let Ok(Incoming::Request(request)) = Incoming::parse(text) else { panic!("{text}") };
         assert_eq!(request.operation, Operation::Execute);
         assert_eq!(request.resource, Ok(Resource::Command));
         assert_eq!(request.device_id, "cam1");
         assert_eq!(request.value, b"go");
-        assert_eq!(
-            acknowledgement(&request.id),
-            r#"{"jsonrpc":"2.0","id":"0","result":"ok"}"#
-        );
+        assert_eq!(acknowledgement(&request.id), r#"{"jsonrpc":"2.0","id":"0","result":"ok"}"#);
         assert_eq!(
             refusal(&request.id, -32601, "no \"such\" thing"),
             r#"{"jsonrpc":"2.0","id":"0","error":{"code":-32601,"message":"no \"such\" thing"}}"#
@@ -400,28 +356,17 @@ mod tests {
     fn answers() {
         assert_eq!(
             Incoming::parse(r#"{"id":"2","jsonrpc":"2.0","result":"ok"}"#),
-            Ok(Incoming::Answer {
-                id: 2,
-                outcome: Ok(())
-            })
+            Ok(Incoming::Answer { id: 2, outcome: Ok(()) })
         );
         let refused = r#"{"id":"7","jsonrpc":"2.0","error":{"code":-30003,"message":"reserved"}}"#;
-        let outcome = Err(Refusal {
-            code: Refusal::NAME_RESERVED,
-            message: "reserved".to_owned(),
-        });
-        assert_eq!(
-            Incoming::parse(refused),
-            Ok(Incoming::Answer { id: 7, outcome })
-        );
+        let outcome = Err(Refusal { code: Refusal::NAME_RESERVED, message: "reserved".to_owned() });
+        assert_eq!(Incoming::parse(refused), Ok(Incoming::Answer { id: 7, outcome }));
     }
 
     #[test]
     fn resources_that_the_device_does_not_have() {
         let text = r#"{"id":"0","jsonrpc":"2.0","method":"write","params":{"operation":2,"uri":{"deviceId":"cam1","objectId":33311,"objectInstanceId":0,"resourceId":99999999999},"value":""}}"#;
-        let Ok(Incoming::Request(request)) = Incoming::parse(text) else {
-            panic!("{text}")
-        };
+        let Ok(Incoming::Request(request)) = Incoming::parse(text) else { panic!("{text}") };
         assert_eq!(request.resource, Err("/33311/0/99999999999".to_owned()));
     }
 

@@ -16,41 +16,19 @@ pub(super) async fn register(
     identity: &Identity,
     values: impl Fn() -> Vec<(Resource, String)>,
 ) -> Result<(), Error> {
-    let Identity {
-        name, device_id, ..
-    } = identity;
+    let Identity { name, device_id, .. } = identity;
     link.call(&Call::Register { name }, name).await?;
     let mut backoff = Backoff::new();
     let mut attempt = 1;
     loop {
-        let call = Call::RegisterDevice {
-            device_id,
-            values: values(),
-        };
+        let call = Call::RegisterDevice { device_id, values: values() };
         let refused = match link.call(&call, device_id).await {
-            Err(Error::Refused {
-                method,
-                refusal,
-                name,
-            }) if matches!(
-                refusal.code,
-                Refusal::DEVICE_LIMIT | Refusal::DEVICE_REGISTERED
-            ) =>
-            {
-                Error::Refused {
-                    method,
-                    refusal,
-                    name,
-                }
-            }
+            Err(error) if error.refusal_code().is_some_and(can_pass) => error,
             outcome => return outcome,
         };
         // A device that was made by a write, and even one whose registration failed, exists and
         // stands in the way of the next registration.
-        match link
-            .call(&Call::UnregisterDevice { device_id }, device_id)
-            .await
-        {
+        match link.call(&Call::UnregisterDevice { device_id }, device_id).await {
             Ok(()) | Err(Error::Refused { .. }) => {}
             Err(error) => return Err(error),
         }

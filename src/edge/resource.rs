@@ -26,13 +26,8 @@ pub enum Resource {
 
 impl Resource {
     /// All of them, in the order of their ids.
-    pub const ALL: [Self; 5] = [
-        Self::Command,
-        Self::Configuration,
-        Self::Status,
-        Self::LastResult,
-        Self::Health,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Command, Self::Configuration, Self::Status, Self::LastResult, Self::Health];
 
     /// The LwM2M resource id.
     pub fn id(self) -> u32 {
@@ -70,10 +65,7 @@ pub struct Values {
 impl Default for Values {
     /// Every resource starts as an empty JSON object: Edge Core takes an empty value for none.
     fn default() -> Self {
-        Self {
-            texts: std::array::from_fn(|_| "{}".to_owned()),
-            unsent: [true; 5],
-        }
+        Self { texts: std::array::from_fn(|_| "{}".to_owned()), unsent: [true; 5] }
     }
 }
 
@@ -131,10 +123,7 @@ mod tests {
         assert!(values.take_unsent().is_empty(), "the value did not change");
         values.set(Resource::Status, "{\"predict\":\"idle\"}".to_owned());
         let unsent = values.take_unsent();
-        assert_eq!(
-            unsent,
-            [(Resource::Status, "{\"predict\":\"idle\"}".to_owned())]
-        );
+        assert_eq!(unsent, [(Resource::Status, "{\"predict\":\"idle\"}".to_owned())]);
         values.forget_sent();
         assert_eq!(values.take_unsent().len(), 5);
     }

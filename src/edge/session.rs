@@ -162,20 +162,13 @@ impl Session {
             self.publish(Vec::new()).await;
             std::future::pending().await
         };
-        let pumping = connection.pump(&self.closing, |request| {
-            self.clone().deliver(request, &link, device.as_ref())
-        });
+        let pumping = connection
+            .pump(&self.closing, |request| self.clone().deliver(request, &link, device.as_ref()));
         registering.or(pumping).await
     }
 
     fn deliver(self: Rc<Self>, request: CloudRequest, link: &Rc<Link>, device: &dyn Device) {
-        let CloudRequest {
-            id,
-            operation,
-            device_id,
-            resource,
-            value,
-        } = request;
+        let CloudRequest { id, operation, device_id, resource, value } = request;
         let resource = match resource {
             Ok(resource) if device_id == self.identity.device_id => resource,
             Ok(resource) => {
@@ -184,15 +177,7 @@ impl Session {
             Err(path) => return refuse_unknown(link, &id, &format!("{device_id}, {path}")),
         };
         let (session, link, received) = (self, link.clone(), Instant::now());
-        device.request(Request {
-            session,
-            link,
-            received,
-            id,
-            operation,
-            resource,
-            value,
-        });
+        device.request(Request { session, link, received, id, operation, resource, value });
     }
 
     /// To be called with the order held.
@@ -205,28 +190,13 @@ impl Session {
             return;
         }
         let device_id = &self.identity.device_id;
-        match link
-            .call(&Call::Write { device_id, values }, device_id)
-            .await
-        {
-            Err(Error::Refused {
-                method,
-                refusal,
-                name,
-            }) => {
-                let registered = !UNREGISTERED.contains(&refusal.code);
-                let error = Error::Refused {
-                    method,
-                    refusal,
-                    name,
-                };
-                log::error!("{error}");
-                if !registered {
-                    link.give_up(error);
-                }
+        // Values that were lost with the connection go with the next registration, as all do.
+        let call = Call::Write { device_id, values };
+        if let Err(error @ Error::Refused { .. }) = link.call(&call, device_id).await {
+            log::error!("{error}");
+            if error.refusal_code().is_some_and(|code| UNREGISTERED.contains(&code)) {
+                link.give_up(error);
             }
-            // Lost values go with the next registration, as all values do.
-            Ok(()) | Err(_) => {}
         }
     }
 }
@@ -245,16 +215,11 @@ impl Request {
 
     /// Refuses what was never a command; the cloud sees a bare 5.00.
     pub fn refuse(self, refusal: &Refusal) {
-        self.link
-            .say(message::refusal(&self.id, refusal.code, &refusal.message));
+        self.link.say(message::refusal(&self.id, refusal.code, &refusal.message));
     }
 }
 
 fn refuse_unknown(link: &Link, id: &CloudId, what: &str) {
     log::error!("Edge Core delivered a request for {what}, which is not registered here");
-    link.say(message::refusal(
-        id,
-        -32602,
-        "no such resource on this device",
-    ));
+    link.say(message::refusal(id, -32602, "no such resource on this device"));
 }
