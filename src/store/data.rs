@@ -1,0 +1,464 @@
+//! Data files: inputs that are read, outputs that are written.
+
+use std::fmt;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Component, Path, PathBuf};
+
+use bytes::Bytes;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::{DATA, Error, HIDDEN, Store, disk, swap};
+
+/// How outputs' URLs begin, whatever the models directory's real path is.
+const MODELS: &str = "models";
+
+/// Longest path and longest component, in bytes, that Linux takes.
+const LONGEST: usize = 4095;
+const LONGEST_COMPONENT: usize = 255;
+
+/// The path of a data file: what follows `file://` in its URL.
+///
+/// It has at least one component; none is empty, `.` or `..`, and none contains a zero byte.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DataPath(String);
+
+impl DataPath {
+    /// Checks what follows `file://` in a URL: `/name`, `/directory/name`.
+    ///
+    /// Nothing is percent-decoded: the URLs are written by hand with names as they are, and the
+    /// replies have them in the same form.
+    pub fn parse(text: &str) -> Result<Self, InvalidDataPath> {
+        let invalid = |problem| InvalidDataPath {
+            text: text.chars().take(128).collect(),
+            problem,
+        };
+        let Some(path) = text.strip_prefix('/') else {
+            return Err(invalid("write three slashes, as in file:///name"));
+        };
+        if text.contains('\0') {
+            return Err(invalid("it contains a zero byte"));
+        }
+        let components: Vec<&str> = components(path).collect();
+        if components.is_empty() {
+            return Err(invalid("it names no file"));
+        }
+        if path.ends_with('/') || path.ends_with("/.") {
+            return Err(invalid("it names a directory, not a file"));
+        }
+        if components.contains(&"..") {
+            return Err(invalid("it contains \"..\""));
+        }
+        let long = |part: &&str| part.len() > LONGEST_COMPONENT;
+        if text.len() > LONGEST || components.iter().any(long) {
+            return Err(invalid("it is too long"));
+        }
+        Ok(Self(components.join("/")))
+    }
+
+    /// The path relative to where it is looked for, like `directory/name`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Where an input may be, relative to the root, in the order of preference: below the directory
+    /// for input data, and below the root. A path that starts with the root itself, or with
+    /// `/models` as the URLs of outputs do, is taken without that too.
+    fn places(&self, root: &Path) -> Vec<PathBuf> {
+        let path = Path::new(&self.0);
+        let mut places = vec![Path::new(DATA).join(path), path.to_owned()];
+        let root = root.strip_prefix("/").unwrap_or(root);
+        for prefix in [Path::new(MODELS), root] {
+            match path.strip_prefix(prefix) {
+                Ok(rest) if !rest.as_os_str().is_empty() && !places.iter().any(|p| p == rest) => {
+                    places.push(rest.to_owned());
+                }
+                _ => {}
+            }
+        }
+        places
+    }
+}
+
+impl fmt::Display for DataPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}", self.0)
+    }
+}
+
+/// What was given is not the path of a data file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidDataPath {
+    /// What was given, its first 128 characters.
+    text: String,
+    problem: &'static str,
+}
+
+impl fmt::Display for InvalidDataPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "\"file://{}\" is not the URL of a data file: {}",
+            self.text.escape_debug(),
+            self.problem
+        )
+    }
+}
+
+impl std::error::Error for InvalidDataPath {}
+
+/// What a written file survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of this process. The system writes it to the disk within seconds.
+    Process,
+    /// A power failure too. Takes as long as the disk takes.
+    Disk,
+}
+
+impl Store {
+    /// Reads a data file of at most `limit` bytes: `data/x` below the root, else `x` below the root.
+    ///
+    /// Links are followed as long as they stay below the root. Pipes and devices are never waited
+    /// for.
+    pub fn read_data(&self, path: &DataPath, limit: u64) -> Result<Bytes, Error> {
+        let root = resolve(self.root())?;
+        let mut looked_at = Vec::new();
+        for place in path.places(self.root()) {
+            let asked = self.root().join(&place);
+            let real = match fs::canonicalize(root.join(&place)) {
+                Ok(real) => real,
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                    ) =>
+                {
+                    looked_at.push(asked);
+                    continue;
+                }
+                Err(error) => return Err(Error::io("look at", asked)(error)),
+            };
+            let Ok(inside) = real.strip_prefix(&root) else {
+                return Err(Error::LeadsOut { path: asked });
+            };
+            if inside.starts_with(HIDDEN) {
+                return Err(Error::Reserved { path: asked });
+            }
+            return read_file(&root, inside, &asked, limit);
+        }
+        Err(Error::NotFound { looked_at })
+    }
+
+    /// Writes a data file below the root, and the directories to it where they are missing.
+    ///
+    /// A file that was there is replaced. Whoever reads finds the old content or the new, never a
+    /// part.
+    pub fn write_data(
+        &self,
+        path: &DataPath,
+        content: &[u8],
+        durability: Durability,
+    ) -> Result<(), Error> {
+        let asked = self.root().join(path.as_str());
+        let Some(name) = asked.file_name() else {
+            return Err(Error::NotAFile { path: asked });
+        };
+        let name = Path::new(name);
+        let root = resolve(self.root())?;
+        let (real, missing) = split_at_existing(&root, Path::new(path.as_str()))?;
+        let Ok(inside) = real.strip_prefix(&root) else {
+            return Err(Error::LeadsOut { path: asked });
+        };
+        let target = inside.join(&missing).join(name);
+        if self.is_reserved(&target)? {
+            return Err(Error::Reserved { path: asked });
+        }
+        let directory = open_directory(&root, inside, &asked)?;
+        let directory = make_directories(directory, &missing, &asked, durability)?;
+        match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => match FileType::from_raw_mode(stat.st_mode) {
+                // A link is replaced itself.
+                FileType::RegularFile | FileType::Symlink => {}
+                _ => return Err(Error::NotAFile { path: asked }),
+            },
+            Err(Errno::NOENT) => {}
+            Err(error) => return Err(Error::io("look at", asked)(error)),
+        }
+        self.replace(&directory, name, &asked, content, durability)
+    }
+
+    /// Whether a path relative to the root belongs to the store or to a model that it installed.
+    fn is_reserved(&self, path: &Path) -> Result<bool, Error> {
+        let mut components = path.components();
+        let first = match components.next() {
+            Some(Component::Normal(first)) => first,
+            _ => return Ok(true),
+        };
+        if first == HIDDEN {
+            return Ok(true);
+        }
+        match first.to_str() {
+            Some(first) if components.next().is_some() => swap::is_installed(self, first),
+            _ => Ok(false),
+        }
+    }
+
+    /// Writes under a temporary name and renames.
+    ///
+    /// The temporary name is in the store's own directory, which is emptied at start. Where the
+    /// target is on another file system, mounted below the root, it is beside the target.
+    fn replace(
+        &self,
+        directory: &OwnedFd,
+        name: &Path,
+        asked: &Path,
+        content: &[u8],
+        durability: Durability,
+    ) -> Result<(), Error> {
+        let number = self.next_number();
+        let staging = self.hidden("staging");
+        let staging = rustix::fs::open(&staging, DIRECTORY, Mode::empty())
+            .map_err(Error::io("open the directory", staging))?;
+        let temporary = PathBuf::from(format!("output-{number}"));
+        let mut renamed = rename_new(
+            (&staging, &temporary),
+            (directory, name),
+            asked,
+            content,
+            durability,
+        );
+        if matches!(&renamed, Err(Error::Io { source, .. })
+            if source.kind() == io::ErrorKind::CrossesDevices)
+        {
+            let temporary = PathBuf::from(format!("{HIDDEN}-output-{number}"));
+            renamed = rename_new(
+                (directory, &temporary),
+                (directory, name),
+                asked,
+                content,
+                durability,
+            );
+        }
+        renamed?;
+        if durability == Durability::Disk {
+            disk::sync_open_directory(directory).map_err(Error::io("flush to disk", asked))?;
+        }
+        Ok(())
+    }
+}
+
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+type Place<'a> = (&'a OwnedFd, &'a Path);
+
+/// Writes a new file at a temporary place and renames it to its own.
+fn rename_new(
+    temporary: Place<'_>,
+    target: Place<'_>,
+    asked: &Path,
+    content: &[u8],
+    durability: Durability,
+) -> Result<(), Error> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(temporary.0, temporary.1, flags, Mode::from_raw_mode(0o600))
+        .map_err(Error::io("create a temporary file for", asked))?;
+    let written = fill(File::from(file), asked, content, durability).and_then(|()| {
+        rustix::fs::renameat(temporary.0, temporary.1, target.0, target.1)
+            .map_err(Error::io("create", asked))
+    });
+    if written.is_err() {
+        let _ = rustix::fs::unlinkat(temporary.0, temporary.1, AtFlags::empty());
+    }
+    written
+}
+
+fn fill(mut file: File, asked: &Path, content: &[u8], durability: Durability) -> Result<(), Error> {
+    file.write_all(content).map_err(Error::io("write", asked))?;
+    file.set_permissions(Permissions::from_mode(0o644))
+        .map_err(Error::io("set the mode of", asked))?;
+    if durability == Durability::Disk {
+        file.sync_all().map_err(Error::io("flush to disk", asked))?;
+    }
+    Ok(())
+}
+
+/// Reads a file whose path below the root has no links in it. If one was put there just now, opening
+/// fails.
+fn read_file(root: &Path, inside: &Path, asked: &Path, limit: u64) -> Result<Bytes, Error> {
+    let (Some(parent), Some(name)) = (inside.parent(), inside.file_name()) else {
+        return Err(Error::NotAFile {
+            path: asked.to_owned(),
+        });
+    };
+    let directory = open_directory(root, parent, asked)?;
+    // Not blocking: opening a pipe would wait for a writer. Not a terminal of this process either.
+    let flags =
+        OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let not_a_file = || Error::NotAFile {
+        path: asked.to_owned(),
+    };
+    let file = match rustix::fs::openat(&directory, name, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        // How a socket answers, and a device that is not there.
+        Err(Errno::NXIO | Errno::NODEV) => return Err(not_a_file()),
+        Err(error) => return Err(Error::io("open", asked)(error)),
+    };
+    let metadata = file.metadata().map_err(Error::io("look at", asked))?;
+    if !metadata.is_file() {
+        return Err(not_a_file());
+    }
+    let too_large = |size| Error::FileTooLarge {
+        path: asked.to_owned(),
+        size,
+        limit,
+    };
+    let size = metadata.len();
+    if size > limit {
+        return Err(too_large(size));
+    }
+    let mut content = Vec::new();
+    // One more than the size: then the end is found without growing.
+    let capacity = usize::try_from(size)
+        .unwrap_or(usize::MAX)
+        .saturating_add(1);
+    content
+        .try_reserve_exact(capacity)
+        .map_err(|error| Error::io("hold in memory", asked)(io::Error::other(error)))?;
+    // It may have grown since.
+    let read = file
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut content)
+        .map_err(Error::io("read", asked))?;
+    if read as u64 > limit {
+        return Err(too_large(read as u64));
+    }
+    Ok(content.into())
+}
+
+/// Opens a directory whose path below the root has no links in it, component by component.
+fn open_directory(root: &Path, inside: &Path, asked: &Path) -> Result<OwnedFd, Error> {
+    let open = |at: &dyn Fn() -> Result<OwnedFd, Errno>| at().map_err(Error::io("open", asked));
+    let mut directory = open(&|| rustix::fs::openat(CWD, root, DIRECTORY, Mode::empty()))?;
+    for component in inside.components() {
+        let name = component.as_os_str();
+        directory = open(&|| rustix::fs::openat(&directory, name, DIRECTORY, Mode::empty()))?;
+    }
+    Ok(directory)
+}
+
+/// Makes and opens the directories below one.
+fn make_directories(
+    mut directory: OwnedFd,
+    missing: &Path,
+    asked: &Path,
+    durability: Durability,
+) -> Result<OwnedFd, Error> {
+    for component in missing.components() {
+        let name = component.as_os_str();
+        let failed = |error: Errno| Error::io("create the directory of", asked)(error);
+        match rustix::fs::mkdirat(&directory, name, Mode::from_raw_mode(0o755)) {
+            // Another output may be made beside this one. What is not a directory fails next.
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(failed(error)),
+        }
+        if durability == Durability::Disk {
+            disk::sync_open_directory(&directory).map_err(Error::io("flush to disk", asked))?;
+        }
+        directory =
+            rustix::fs::openat(&directory, name, DIRECTORY, Mode::empty()).map_err(failed)?;
+    }
+    Ok(directory)
+}
+
+/// The directory of a file below the root, in two parts: what exists, with all links resolved, and
+/// the rest, which does not.
+fn split_at_existing(root: &Path, file: &Path) -> Result<(PathBuf, PathBuf), Error> {
+    let parent = file.parent().unwrap_or(Path::new(""));
+    for existing in parent.ancestors() {
+        let path = root.join(existing);
+        match fs::canonicalize(&path) {
+            Ok(real) => {
+                let missing = parent.strip_prefix(existing).unwrap_or(Path::new(""));
+                return Ok((real, missing.to_owned()));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::io("look at", path)(error)),
+        }
+    }
+    Err(Error::NotFound {
+        looked_at: vec![root.to_owned()],
+    })
+}
+
+fn resolve(root: &Path) -> Result<PathBuf, Error> {
+    fs::canonicalize(root).map_err(Error::io("look at", root))
+}
+
+fn components(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_data_files() {
+        for (text, want) in [
+            ("/keras.bmp", "keras.bmp"),
+            ("/sub/x.json", "sub/x.json"),
+            ("//x", "x"),
+            ("/a//./b", "a/b"),
+            ("/a b/100%25.npy", "a b/100%25.npy"),
+            ("/ü…", "ü…"),
+            ("/...", "..."),
+        ] {
+            let path = DataPath::parse(text).unwrap();
+            assert_eq!(path.as_str(), want);
+            assert_eq!(path.to_string(), format!("/{want}"));
+        }
+        let long = format!("/{}", "x".repeat(256));
+        let longest = "/x".repeat(2048);
+        for text in [
+            "", "x", "host/x", "/", "//", "/.", "/x/", "/x/.", "/..", "/../x", "/a/../b", "/a/..",
+            "/a\0b", &long, &longest,
+        ] {
+            let error = DataPath::parse(text).unwrap_err().to_string();
+            assert!(error.contains("not the URL of a data file"), "{error}");
+        }
+    }
+
+    #[test]
+    fn places_of_an_input() {
+        let places = |text: &str, root: &str| -> Vec<String> {
+            DataPath::parse(text)
+                .unwrap()
+                .places(Path::new(root))
+                .into_iter()
+                .map(|place| place.display().to_string())
+                .collect()
+        };
+        assert_eq!(places("/x", "/models"), ["data/x", "x"]);
+        assert_eq!(
+            places("/models/x", "/models"),
+            ["data/models/x", "models/x", "x"]
+        );
+        assert_eq!(
+            places("/models/x", "/srv/m"),
+            ["data/models/x", "models/x", "x"]
+        );
+        assert_eq!(
+            places("/srv/m/a/x", "/srv/m"),
+            ["data/srv/m/a/x", "srv/m/a/x", "a/x"]
+        );
+        assert_eq!(places("/models", "/models"), ["data/models", "models"]);
+    }
+}
