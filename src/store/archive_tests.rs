@@ -57,7 +57,7 @@ impl Place {
         }
     }
 
-    fn refusal(&self, archive: &[u8]) -> (String, Refusal) {
+    pub(super) fn refusal(&self, archive: &[u8]) -> (String, Refusal) {
         match self.extract(archive) {
             Err(Error::Refused { entry, reason }) => {
                 self.assert_clean();
@@ -83,7 +83,7 @@ pub(super) fn names(directory: &Path) -> Vec<String> {
 }
 
 /// One entry, its header written byte by byte: names as no well-behaved writer writes them.
-fn entry(kind: EntryType, name: &[u8], link: &[u8], content: &[u8]) -> Vec<u8> {
+pub(super) fn entry(kind: EntryType, name: &[u8], link: &[u8], content: &[u8]) -> Vec<u8> {
     let mut header = Header::new_ustar();
     header.set_entry_type(kind);
     header.set_mode(0o644);
@@ -97,24 +97,24 @@ fn entry(kind: EntryType, name: &[u8], link: &[u8], content: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn file(name: &str, content: &[u8]) -> Vec<u8> {
+pub(super) fn file(name: &str, content: &[u8]) -> Vec<u8> {
     entry(EntryType::Regular, name.as_bytes(), b"", content)
 }
 
-fn directory(name: &str) -> Vec<u8> {
+pub(super) fn directory(name: &str) -> Vec<u8> {
     entry(EntryType::Directory, name.as_bytes(), b"", b"")
 }
 
-fn link(name: &str, target: &str) -> Vec<u8> {
+pub(super) fn link(name: &str, target: &str) -> Vec<u8> {
     entry(EntryType::Symlink, name.as_bytes(), target.as_bytes(), b"")
 }
 
-fn hard_link(name: &str, target: &str) -> Vec<u8> {
+pub(super) fn hard_link(name: &str, target: &str) -> Vec<u8> {
     entry(EntryType::Link, name.as_bytes(), target.as_bytes(), b"")
 }
 
 /// A pax header for the next entry; each record is given as `key=value`.
-fn pax(kind: EntryType, records: &[&str]) -> Vec<u8> {
+pub(super) fn pax(kind: EntryType, records: &[&str]) -> Vec<u8> {
     let mut content = String::new();
     for record in records {
         // The length counts its own digits, a space and the newline.
@@ -126,13 +126,13 @@ fn pax(kind: EntryType, records: &[&str]) -> Vec<u8> {
     entry(kind, b"pax", b"", content.as_bytes())
 }
 
-fn archive(entries: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn archive(entries: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = entries.concat();
     bytes.extend_from_slice(&[0; 1024]);
     bytes
 }
 
-fn gzip(content: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(content).unwrap();
     encoder.finish().unwrap()
@@ -253,194 +253,6 @@ fn long_and_strange_names() {
     assert_eq!(fs::read(model.join(long_by_pax)).unwrap(), b"pax");
     let raw = std::ffi::OsStr::from_bytes(b"\xff\xfe \n\\");
     assert_eq!(fs::read(model.join(raw)).unwrap(), b"raw");
-}
-
-#[test]
-fn names_and_links_that_lead_out_are_refused_by_name() {
-    let place = Place::new();
-    let outside = place.root().parent().unwrap().join("outside");
-    fs::create_dir(&outside).unwrap();
-    let outside_text = outside.to_str().unwrap();
-    for (entries, entry, reason) in [
-        (vec![file("/etc/x", b"")], "\"/etc/x\"", Refusal::Absolute),
-        (
-            vec![file("a", b""), file("a/../../x", b"")],
-            "\"a/../../x\"",
-            Refusal::ParentComponent,
-        ),
-        (
-            vec![directory("../x")],
-            "\"../x\"",
-            Refusal::ParentComponent,
-        ),
-        (vec![link("a", "..")], "\"a\"", Refusal::LinkLeaves),
-        (vec![link("a", outside_text)], "\"a\"", Refusal::LinkLeaves),
-        (
-            vec![
-                directory("d"),
-                link("d/s", ".."),
-                link("t", "d/s/../outside"),
-            ],
-            "\"t\"",
-            Refusal::LinkLeaves,
-        ),
-        (
-            // Written through a link, though it stays inside.
-            vec![directory("d"), link("s", "d"), file("s/x", b"")],
-            "\"s/x\"",
-            Refusal::ThroughNonDirectory,
-        ),
-        (
-            vec![directory("d"), link("s", "d"), directory("s/x")],
-            "\"s/x\"",
-            Refusal::ThroughNonDirectory,
-        ),
-        (
-            vec![directory("d"), link("s", "d"), link("s/x", "y")],
-            "\"s/x\"",
-            Refusal::ThroughNonDirectory,
-        ),
-        (
-            vec![file("f", b""), file("f/x", b"")],
-            "\"f/x\"",
-            Refusal::ThroughNonDirectory,
-        ),
-        (
-            vec![hard_link("h", "/etc/passwd")],
-            "\"h\"",
-            Refusal::Absolute,
-        ),
-        (
-            vec![hard_link("h", "../../../outside")],
-            "\"h\"",
-            Refusal::ParentComponent,
-        ),
-        (
-            vec![hard_link("h", "later"), file("later", b"")],
-            "\"h\"",
-            Refusal::LinkTarget,
-        ),
-        (
-            // From its new place this link would lead out.
-            vec![directory("d"), link("d/s", "../x"), hard_link("h", "d/s")],
-            "\"h\"",
-            Refusal::LinkTarget,
-        ),
-        (
-            vec![file("d/f", b""), link("s", "d"), hard_link("h", "s/f")],
-            "\"h\"",
-            Refusal::LinkTarget,
-        ),
-        (
-            vec![directory("d"), hard_link("h", "d")],
-            "\"h\"",
-            Refusal::LinkTarget,
-        ),
-        (
-            vec![file("x", b""), hard_link("x", "x")],
-            "\"x\"",
-            Refusal::Duplicate,
-        ),
-    ] {
-        assert_eq!(
-            place.refusal(&gzip(&archive(&entries))),
-            (entry.to_owned(), reason)
-        );
-        assert!(names(&outside).is_empty());
-    }
-}
-
-#[test]
-fn one_name_twice_is_refused() {
-    let place = Place::new();
-    for entries in [
-        vec![file("x", b"1"), file("x", b"2")],
-        vec![file("x", b"1"), file("./x", b"2")],
-        vec![file("x", b"1"), directory("x")],
-        vec![directory("x"), file("x", b"1")],
-        vec![link("x", "y"), file("x", b"1")],
-        vec![file("x", b"1"), link("x", "y")],
-        vec![link("x", "."), directory("x")],
-    ] {
-        let (entry, reason) = place.refusal(&archive(&entries));
-        assert!(entry.contains('x'), "{entry}");
-        assert_eq!(reason, Refusal::Duplicate);
-    }
-    for entries in [
-        vec![file(".", b"")],
-        vec![file("f", b""), hard_link(".", "f")],
-    ] {
-        place.refusal(&archive(&entries));
-    }
-}
-
-#[test]
-fn other_kinds_of_entries_are_refused() {
-    let place = Place::new();
-    for (kind, words) in [
-        (EntryType::Char, "a device"),
-        (EntryType::Block, "a device"),
-        (EntryType::Fifo, "a named pipe"),
-        (EntryType::new(b'V'), "of an unknown kind"),
-        (EntryType::new(b'M'), "of an unknown kind"),
-    ] {
-        let bytes = archive(&[entry(kind, b"odd", b"", b"")]);
-        assert_eq!(
-            place.refusal(&bytes),
-            ("\"odd\"".to_owned(), Refusal::Kind { kind: words })
-        );
-    }
-    let mut header = Header::new_gnu();
-    header.set_entry_type(EntryType::GNUSparse);
-    header.set_size(0);
-    header.set_path("holes").unwrap();
-    header.as_gnu_mut().unwrap().set_real_size(0);
-    header.set_cksum();
-    let (_, reason) = place.refusal(&archive(&[header.as_bytes().to_vec()]));
-    let sparse = Refusal::Kind {
-        kind: "a sparse file",
-    };
-    assert_eq!(reason, sparse);
-    let by_pax = pax(EntryType::XHeader, &["GNU.sparse.major=1"]);
-    let (_, reason) = place.refusal(&archive(&[by_pax, file("holes", b"")]));
-    assert_eq!(reason, sparse);
-}
-
-#[test]
-fn empty_and_zero_names_are_refused() {
-    let place = Place::new();
-    let (_, reason) = place.refusal(&archive(&[file("", b"")]));
-    assert_eq!(reason, Refusal::NoName);
-    let (_, reason) = place.refusal(&archive(&[link("x", "")]));
-    assert_eq!(reason, Refusal::NoName);
-    let by_pax = pax(EntryType::XHeader, &["path=a\0b"]);
-    let (entry, reason) = place.refusal(&archive(&[by_pax, file("x", b"")]));
-    assert_eq!((&*entry, reason), ("\"a\\x00b\"", Refusal::ZeroByte));
-    let by_pax = pax(EntryType::XHeader, &["path="]);
-    let (_, reason) = place.refusal(&archive(&[by_pax, file("x", b"")]));
-    assert_eq!(reason, Refusal::NoName);
-}
-
-#[test]
-fn descriptions_that_readers_take_differently_are_refused() {
-    let place = Place::new();
-    let local = EntryType::XHeader;
-    let mut content_of_link = entry(EntryType::Symlink, b"x", b"y", b"content");
-    content_of_link.extend(file("z", b""));
-    for (bytes, what) in [
-        (pax(local, &["path=a", "path=b"]), "two paths"),
-        (pax(local, &["size=1", "size=2"]), "two sizes"),
-        (pax(local, &["size=0x1"]), "not a number"),
-        (pax(EntryType::XGlobalHeader, &["path=a"]), "for all"),
-        (
-            entry(local, b"pax", b"", b"99 path=a\n"),
-            "a length that is wrong",
-        ),
-        (content_of_link, "a link with content"),
-    ] {
-        let (_, reason) = place.refusal(&archive(&[bytes, file("x", b"")]));
-        assert_eq!(reason, Refusal::Ambiguous, "{what}");
-    }
 }
 
 #[test]
@@ -597,7 +409,8 @@ fn no_cut_archive_is_taken_for_a_whole_one() {
 fn no_changed_byte_makes_it_panic_or_write_elsewhere() {
     let place = Place::new();
     let plain = varied();
-    for index in 0..plain.len() {
+    // Of the zeros, which are most of it, a few.
+    for index in (0..plain.len()).filter(|index| plain[*index] != 0 || index % 16 == 0) {
         let mut changed = plain.clone();
         changed[index] ^= 0x41;
         // Changed padding or content is nobody's business but the checksum's.

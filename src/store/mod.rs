@@ -19,6 +19,7 @@
 mod archive;
 mod compression;
 mod data;
+mod data_path;
 mod disk;
 mod entry;
 mod error;
@@ -32,10 +33,13 @@ mod archive_tests;
 #[cfg(test)]
 mod data_tests;
 #[cfg(test)]
+mod refusal_tests;
+#[cfg(test)]
 mod swap_tests;
 
 pub use archive::{Extracted, Limits};
-pub use data::{DataPath, Durability, InvalidDataPath};
+pub use data::Durability;
+pub use data_path::{DataPath, InvalidDataPath};
 pub use entry::Refusal;
 pub use error::Error;
 pub use pipe::{Closed, Feed, PipeReader, pipe};
