@@ -26,7 +26,6 @@ use super::{
 };
 
 /// The state, and a signal for every change of it.
-#[derive(Default)]
 pub(super) struct Shared {
     state: Mutex<State>,
     changed: Condvar,

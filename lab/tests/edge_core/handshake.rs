@@ -1,4 +1,7 @@
-use std::{fs, os::unix::fs::FileTypeExt};
+use std::{
+    fs,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
+};
 
 use lab::edge_core::EdgeCore;
 use serde_json::json;
@@ -185,6 +188,11 @@ fn a_file_in_the_way_is_replaced() {
     let socket = directory.path().join("edge.sock");
     fs::write(&socket, "left over").unwrap();
     let edge_core = EdgeCore::start(&socket);
+    // Who is neither the owner nor has CAP_DAC_OVERRIDE cannot connect.
+    assert_eq!(
+        fs::metadata(&socket).unwrap().permissions().mode() & 0o777,
+        0o755
+    );
     Client::upgraded(edge_core.socket(), "/1/pt").ping();
 }
 
