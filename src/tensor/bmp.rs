@@ -1,9 +1,10 @@
 //! Bitmaps, around the crate that decodes them.
 //!
 //! `zune-bmp` 0.5.2 fills in zeros where a file is cut off, reads rows of less than 8 bits a pixel
-//! without the padding that the format has, and miscounts the rows of 16-bit pictures. What it
-//! would misread is checked, put right or refused here, from the header (Microsoft, Bitmap Storage:
-//! BITMAPFILEHEADER, then a BITMAPCOREHEADER or a BITMAPINFOHEADER and its successors).
+//! without the padding that the format has, miscounts the rows of 16-bit pictures, and reads colour
+//! masks from beyond the end of very small files. What it would misread is checked, put right or
+//! refused here, from the header (Microsoft, Bitmap Storage: BITMAPFILEHEADER, then a
+//! BITMAPCOREHEADER or a BITMAPINFOHEADER and its successors).
 
 use std::borrow::Cow;
 
@@ -16,6 +17,9 @@ use super::picture::Channels;
 
 /// The size of BITMAPFILEHEADER.
 const FILE_HEADER: usize = 14;
+
+/// The most that the decoder reads before it goes to the pixels.
+const LONGEST_HEADERS: usize = FILE_HEADER + 124;
 
 /// Whether content begins like a bitmap: `BM`, and a header size that exists.
 pub(super) fn is_bmp(content: &[u8]) -> bool {
@@ -32,7 +36,8 @@ pub(super) struct Bitmap<'a> {
     /// In pixels, not zero.
     pub(super) height: usize,
     bits: usize,
-    compressed: bool,
+    /// The bytes that the pixels take where they are run-length encoded.
+    compressed: Option<usize>,
     /// Where the rows start.
     rows: usize,
 }
@@ -67,8 +72,8 @@ impl<'a> Bitmap<'a> {
             return Err(format!("its size is {width}x{height} pixels"));
         }
         let compressed = match (compression, bits) {
-            (0, 1 | 4 | 8 | 24 | 32) | (3, 32) => false,
-            (1, 8) | (2, 4) => true,
+            (0, 1 | 4 | 8 | 24 | 32) | (3, 32) => None,
+            (1, 8) | (2, 4) => Some(u32_at(content, 34).ok_or_else(cut)?),
             _ => {
                 return Err(format!(
                     "{bits} bits a pixel with compression {compression} are not read; save it \
@@ -89,7 +94,7 @@ impl<'a> Bitmap<'a> {
             width: size(width)?,
             height: size(height)?,
             bits: usize::from(bits),
-            compressed,
+            compressed: compressed.map(size).transpose()?,
             rows,
         })
     }
@@ -113,46 +118,54 @@ impl<'a> Bitmap<'a> {
 
     /// The file with all its rows, and these as the decoder takes them.
     fn with_rows_as_decoded(&self) -> Result<Cow<'a, [u8]>, String> {
-        if self.compressed {
-            return Ok(Cow::Borrowed(self.content));
-        }
-        let row = self
-            .width
-            .checked_mul(self.bits)
-            .map(|bits| bits.div_ceil(8));
-        // Rows are padded to four bytes.
-        let padded = row.and_then(|row| row.checked_next_multiple_of(4));
-        let (Some(row), Some(padded)) = (row, padded) else {
-            return Err("its rows are too long".into());
-        };
         let found = self.content.get(self.rows..).unwrap_or_default();
-        let wanted = padded.checked_mul(self.height);
-        // The padding of the last row is of no use to anyone and sometimes missing.
-        if wanted.is_none_or(|wanted| found.len() < wanted - (padded - row)) {
-            return Err(format!(
+        let cut_off = |wanted: Option<usize>| {
+            format!(
                 "the pixels are cut off: there are {} bytes of {}",
                 found.len(),
-                wanted.map_or_else(|| "too many".into(), |wanted| wanted.to_string())
-            ));
-        }
-        let missing = padded
-            .saturating_mul(self.height)
-            .saturating_sub(found.len());
-        if self.bits < 8 && row != padded {
-            let head = self.content.get(..self.rows).unwrap_or_default();
-            let mut content = Vec::with_capacity(head.len() + row * self.height);
-            content.extend_from_slice(head);
-            for padded in found.chunks(padded).take(self.height) {
-                content.extend_from_slice(padded.get(..row).unwrap_or_default());
+                wanted.map_or_else(
+                    || "more than fit memory".into(),
+                    |wanted| wanted.to_string()
+                )
+            )
+        };
+        let mut length = LONGEST_HEADERS;
+        if let Some(compressed) = self.compressed {
+            if compressed == 0 || found.len() < compressed {
+                return Err(cut_off(Some(compressed)));
             }
-            Ok(Cow::Owned(content))
-        } else if missing > 0 {
-            let mut content = self.content.to_vec();
-            content.resize(content.len() + missing, 0);
-            Ok(Cow::Owned(content))
         } else {
-            Ok(Cow::Borrowed(self.content))
+            let row = self
+                .width
+                .checked_mul(self.bits)
+                .map(|bits| bits.div_ceil(8));
+            // Rows are padded to four bytes.
+            let padded = row.and_then(|row| row.checked_next_multiple_of(4));
+            let wanted = padded.and_then(|padded| padded.checked_mul(self.height));
+            let (Some(row), Some(padded), Some(wanted)) = (row, padded, wanted) else {
+                return Err(cut_off(None));
+            };
+            // The padding of the last row is of no use to anyone and sometimes missing.
+            if found.len() < wanted - (padded - row) {
+                return Err(cut_off(Some(wanted)));
+            }
+            if self.bits < 8 && row != padded {
+                let mut content = Vec::with_capacity(self.rows + row * self.height);
+                content.extend_from_slice(self.content.get(..self.rows).unwrap_or_default());
+                for padded in found.chunks(padded).take(self.height) {
+                    content.extend_from_slice(padded.get(..row).unwrap_or_default());
+                }
+                content.resize(content.len().max(length), 0);
+                return Ok(Cow::Owned(content));
+            }
+            length = length.max(self.rows.saturating_add(wanted));
         }
+        if self.content.len() >= length {
+            return Ok(Cow::Borrowed(self.content));
+        }
+        let mut content = self.content.to_vec();
+        content.resize(length, 0);
+        Ok(Cow::Owned(content))
     }
 }
 
