@@ -19,6 +19,7 @@ pub use signature::{SigningKey, hex_sha256};
 pub use string_to_sign::{ALGORITHM, Scope, string_to_sign};
 
 use super::credentials::Credentials;
+use crate::secret::Secret;
 
 /// Signs requests of one moment, one region and one service.
 #[derive(Debug, Clone)]
@@ -42,6 +43,11 @@ impl<'a> Signer<'a> {
     /// What the signatures are valid for.
     pub fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// What has to travel with every request as `x-amz-security-token`, among the signed headers.
+    pub fn session_token(&self) -> Option<&Secret> {
+        self.credentials.session_token.as_ref()
     }
 
     /// The signature of a request in canonical form.

@@ -1,0 +1,89 @@
+//! A request with its signature, as it goes over the wire.
+
+use hyper::header::HeaderValue;
+use hyper::http::uri::PathAndQuery;
+use hyper::{HeaderMap, Method, Request, Uri};
+
+use crate::s3::endpoint::Location;
+use crate::s3::error::Cause;
+use crate::s3::signing::{CanonicalRequest, PathRule, PayloadHash, RequestToSign, Signer};
+use crate::s3::upload::{Payload, RequestBody, encoded_length};
+
+/// Writes and signs a request. It takes the content of a payload that is a stream.
+pub(super) fn signed_request(
+    method: &Method,
+    location: &Location,
+    payload: &mut Payload,
+    signer: &Signer<'_>,
+) -> Result<Request<RequestBody>, Cause> {
+    let hash = payload.hash(location.origin.tls);
+    let chunked = hash == PayloadHash::Streaming;
+
+    // Proxies change other headers: only what they leave alone is signed.
+    let mut headers = vec![
+        ("host", location.origin.to_string()),
+        ("x-amz-date", signer.scope().date_time()),
+        ("x-amz-content-sha256", hash.as_str().to_owned()),
+    ];
+    if let Some(token) = signer.session_token() {
+        headers.push(("x-amz-security-token", token.reveal().to_owned()));
+    }
+    if let (true, Some(length)) = (chunked, payload.length()) {
+        headers.push(("x-amz-decoded-content-length", length.to_string()));
+    }
+    let to_sign: Vec<(&str, &str)> = headers
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let canonical = CanonicalRequest::new(&RequestToSign {
+        method: method.as_str(),
+        path: &location.path,
+        path_rule: PathRule::AsSent,
+        query: &[],
+        headers: &to_sign,
+        payload: &hash,
+    });
+    let signature = signer.signature(&canonical);
+
+    let authorization = signer.authorization(&canonical, &signature);
+    headers.push(("authorization", authorization));
+    let user_agent = concat!("sapt/", env!("CARGO_PKG_VERSION"));
+    headers.push(("user-agent", user_agent.to_owned()));
+    if chunked {
+        headers.push(("content-encoding", "aws-chunked".to_owned()));
+    }
+    if let Some(length) = payload.length() {
+        // S3 wants it for an empty object too, where hyper would leave it out.
+        let length = if chunked {
+            encoded_length(length)
+        } else {
+            length
+        };
+        headers.push(("content-length", length.to_string()));
+    }
+
+    let target = PathAndQuery::try_from(location.path.as_str())
+        .map_err(|_| Cause::Unsendable("the object's key"))?;
+    let headers = header_map(headers)?;
+    let body = payload.body(chunked.then_some((signer, signature)));
+    let mut request = Request::new(body);
+    *request.method_mut() = method.clone();
+    *request.uri_mut() = Uri::from(target);
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+fn header_map(headers: Vec<(&'static str, String)>) -> Result<HeaderMap, Cause> {
+    let mut map = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        let (what, secret) = match name {
+            "authorization" => ("the access key id", true),
+            "x-amz-security-token" => ("the session token", true),
+            other => (other, false),
+        };
+        let mut value = HeaderValue::try_from(value).map_err(|_| Cause::Unsendable(what))?;
+        value.set_sensitive(secret);
+        map.insert(name, value);
+    }
+    Ok(map)
+}

@@ -1,0 +1,162 @@
+//! The client against a server that is scripted byte by byte.
+
+mod failures;
+mod reads;
+mod server;
+mod writes;
+
+use std::future::Future;
+use std::time::{Duration, UNIX_EPOCH};
+
+use smol::stream;
+
+use self::server::{Received, Reply, Server};
+use super::*;
+use crate::s3::signing::{CanonicalRequest, PathRule, PayloadHash, RequestToSign};
+use crate::s3::{ByteStream, Phase};
+use crate::secret::Secret;
+
+const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+const TOKEN: &str = "the/session+token==";
+
+fn credentials() -> Credentials {
+    Credentials {
+        access_key_id: "AKIDEXAMPLE".into(),
+        secret_access_key: Secret::new(SECRET),
+        session_token: Some(Secret::new(TOKEN)),
+    }
+}
+
+fn settings(url: &str) -> Settings {
+    Settings {
+        endpoint: Endpoint::parse(url).unwrap(),
+        region: Region::parse("eu-west-1").unwrap(),
+        credentials: credentials(),
+        timeouts: Timeouts::default(),
+        retry: Retry {
+            base: Duration::ZERO,
+            ..Retry::default()
+        },
+    }
+}
+
+/// Lets `act` use a client with these settings.
+fn with_client<T, F: Future<Output = T>>(
+    settings: Settings,
+    roots: Roots,
+    act: impl FnOnce(Client) -> F,
+) -> T {
+    let executor = Rc::new(LocalExecutor::new());
+    let io = Io {
+        executor: executor.clone(),
+        clock: Rc::new(|| UNIX_EPOCH + Duration::from_secs(1_369_353_600)),
+        roots,
+    };
+    smol::block_on(executor.run(act(Client::new(settings, io))))
+}
+
+fn with_server<T, F: Future<Output = T>>(server: &Server, act: impl FnOnce(Client) -> F) -> T {
+    with_client(settings(&server.url), Roots::default(), act)
+}
+
+fn bucket() -> Bucket {
+    Bucket::parse("models").unwrap()
+}
+
+fn key(text: &str) -> S3Key {
+    S3Key::parse(text).unwrap()
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+fn ok(body: &str) -> Reply {
+    Reply::Send(answer("200 OK", "ETag: \"abc\"\r\n", body))
+}
+
+fn error_answer(status: &str, code: &str) -> Reply {
+    Reply::Send(answer(
+        status,
+        "x-amz-request-id: R1\r\n",
+        &format!("<Error><Code>{code}</Code><Message>No.</Message></Error>"),
+    ))
+}
+
+fn parts(parts: Vec<Vec<u8>>) -> ByteStream {
+    Box::pin(stream::iter(
+        parts.into_iter().map(|part| Ok(Bytes::from(part))),
+    ))
+}
+
+/// Signs what the server has got as the client should have, and compares; gives the signature.
+fn verify_signature(received: &Received) -> String {
+    let authorization = received.header("authorization").unwrap();
+    let fields = authorization.strip_prefix("AWS4-HMAC-SHA256 ").unwrap();
+    let field = |name: &str| {
+        fields
+            .split(", ")
+            .find_map(|field| field.strip_prefix(name))
+            .unwrap()
+    };
+    let headers: Vec<(&str, &str)> = field("SignedHeaders=")
+        .split(';')
+        .map(|name| (name, received.header(name).unwrap()))
+        .collect();
+    for (name, _) in &received.headers {
+        let must_be_signed = name == "host" || name.starts_with("x-amz-");
+        let is_signed = headers.iter().any(|(signed, _)| signed == name);
+        assert_eq!(must_be_signed, is_signed, "{name}");
+    }
+    assert_eq!(received.header("x-amz-date"), Some("20130524T000000Z"));
+    assert_eq!(received.header("x-amz-security-token"), Some(TOKEN));
+    let payload = match received.header("x-amz-content-sha256").unwrap() {
+        "UNSIGNED-PAYLOAD" => PayloadHash::Unsigned,
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" => PayloadHash::Streaming,
+        hash => {
+            assert_eq!(hash, PayloadHash::of(&received.body).as_str());
+            PayloadHash::Sha256(hash.into())
+        }
+    };
+    let credentials = credentials();
+    let moment = Moment::from(UNIX_EPOCH + Duration::from_secs(1_369_353_600));
+    let signer = Signer::new(&credentials, Scope::new(moment, "eu-west-1", "s3"));
+    let signature = signer.signature(&CanonicalRequest::new(&RequestToSign {
+        method: &received.method,
+        path: &received.path,
+        path_rule: PathRule::AsSent,
+        query: &[],
+        headers: &headers,
+        payload: &payload,
+    }));
+    assert_eq!(field("Signature="), signature);
+    signature
+}
+
+/// Reads a body in signed chunks, each signature compared.
+fn verify_chunks(received: &Received) -> Vec<u8> {
+    let seed = verify_signature(received);
+    let credentials = credentials();
+    let moment = Moment::from(UNIX_EPOCH + Duration::from_secs(1_369_353_600));
+    let signer = Signer::new(&credentials, Scope::new(moment, "eu-west-1", "s3"));
+    let mut chunks = signer.chunks(seed);
+    let (mut content, mut rest) = (Vec::new(), received.body.as_slice());
+    loop {
+        let line_end = rest.windows(2).position(|pair| pair == b"\r\n").unwrap();
+        let line = std::str::from_utf8(&rest[..line_end]).unwrap();
+        let (size, signature) = line.split_once(";chunk-signature=").unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap();
+        let (data, after) = rest[line_end + 2..].split_at(size);
+        assert_eq!(signature, chunks.chunk(data));
+        rest = after.strip_prefix(b"\r\n").unwrap();
+        content.extend_from_slice(data);
+        if size == 0 {
+            assert!(rest.is_empty());
+            return content;
+        }
+    }
+}

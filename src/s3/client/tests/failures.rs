@@ -1,0 +1,189 @@
+//! What is tried again, what is given up, and what the errors say.
+
+use super::*;
+
+#[test]
+fn passing_errors_are_tried_again() {
+    let server = Server::start(vec![
+        vec![Reply::Close],
+        vec![error_answer("503 Slow Down", "SlowDown"), ok("")],
+    ]);
+    with_server(&server, async |client| {
+        let body = Upload::Bytes(Bytes::from_static(b"x"));
+        client.write(&bucket(), &key("k"), body).await.unwrap();
+    });
+    for received in server.received() {
+        assert_eq!(received.body, b"x");
+        verify_signature(&received);
+    }
+}
+
+#[test]
+fn tries_end() {
+    let slow = || error_answer("503 Slow Down", "SlowDown");
+    let server = Server::start(vec![vec![slow(), slow(), slow(), slow()]]);
+    let error = with_server(&server, async |client| {
+        client.read(&bucket(), &key("k")).await.err().unwrap()
+    });
+    assert_eq!(error.code(), Some("SlowDown"));
+    assert!(error.to_string().contains("after 3 tries"), "{error}");
+}
+
+#[test]
+fn errors_name_what_s3_said_and_are_final() {
+    let server = Server::start(vec![vec![
+        error_answer("403 Forbidden", "AccessDenied"),
+        error_answer("404 Not Found", "NoSuchBucket"),
+        Reply::Send(answer(
+            "301 Moved Permanently",
+            "x-amz-bucket-region: us-west-2\r\n",
+            "",
+        )),
+        Reply::Send(answer(
+            "403 Forbidden",
+            "",
+            &format!("<Error><Code>InvalidToken</Code><Message>Bad {TOKEN}!</Message></Error>"),
+        )),
+    ]]);
+    with_server(&server, async |client| {
+        for words in [
+            &[
+                "GET s3://models/dir/k",
+                "403 AccessDenied",
+                "\"No\"",
+                "R1",
+                "s3:GetObject",
+            ][..],
+            &["404 NoSuchBucket", "SAPT_AWS_S3_BUCKET"],
+            &["301", "SAPT_AWS_REGION=us-west-2"],
+            &["InvalidToken", "Bad [redacted]!", "SAPT_AWS_SESSION_TOKEN"],
+        ] {
+            let error = client.read(&bucket(), &key("dir/k")).await.err().unwrap();
+            assert!(!error.is_transient());
+            let shown = format!("{error} {error:?}");
+            for word in words {
+                assert!(shown.contains(word), "{word}: {shown}");
+            }
+            for secret in [SECRET, TOKEN] {
+                assert!(!shown.contains(secret), "{shown}");
+            }
+        }
+    });
+}
+
+#[test]
+fn the_body_of_an_error_is_bounded() {
+    let body = format!("<Error><Code>NoSuchKey</Code>{}", " ".repeat(1 << 20));
+    let server = Server::start(vec![vec![Reply::Send(answer("404 Not Found", "", &body))]]);
+    with_server(&server, async |client| {
+        let error = client.read(&bucket(), &key("k")).await.err().unwrap();
+        assert_eq!(error.code(), Some("NoSuchKey"));
+    });
+}
+
+#[test]
+fn what_is_not_http_is_refused_with_advice() {
+    let server = Server::start(vec![vec![Reply::Send(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec())]]);
+    with_server(&server, async |client| {
+        let error = client.read(&bucket(), &key("k")).await.err().unwrap();
+        assert!(!error.is_transient(), "{error}");
+        assert!(
+            error.to_string().contains("SAPT_AWS_ENDPOINT_URL"),
+            "{error}"
+        );
+    });
+}
+
+#[test]
+fn silence_ends() {
+    let short = Duration::from_millis(50);
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello".to_vec();
+    let server = Server::start(vec![
+        vec![Reply::Hold(Vec::new())],
+        vec![Reply::Hold(head)],
+        vec![Reply::Ignore],
+    ]);
+    let mut settings = settings(&server.url);
+    settings.timeouts.answer = short;
+    settings.timeouts.stall = short;
+    settings.retry.tries = 1;
+    with_client(settings, Roots::default(), async |client| {
+        let error = client.read(&bucket(), &key("k")).await.err().unwrap();
+        assert!(
+            matches!(error.cause(), Cause::Timeout(Phase::Answer, _)),
+            "{error}"
+        );
+        let mut object = client.read(&bucket(), &key("k")).await.unwrap();
+        assert_eq!(object.chunk().await.unwrap().unwrap(), "hello");
+        let error = object.chunk().await.unwrap_err();
+        assert!(
+            matches!(error.cause(), Cause::Timeout(Phase::Body, _)),
+            "{error}"
+        );
+        // More than the sockets' buffers take in.
+        let body = Upload::Bytes(vec![0; 16 << 20].into());
+        let error = client.write(&bucket(), &key("k"), body).await.unwrap_err();
+        assert!(
+            matches!(error.cause(), Cause::Timeout(Phase::Answer, _)),
+            "{error}"
+        );
+    });
+}
+
+#[test]
+fn nobody_listens() {
+    // A port that was free a moment ago: on loopback nobody else takes it so soon.
+    let address = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let error = with_client(
+        settings(&format!("http://{address}")),
+        Roots::default(),
+        async |client| {
+            let body = Upload::Stream {
+                length: 3,
+                stream: parts(vec![b"abc".to_vec()]),
+            };
+            client.write(&bucket(), &key("k"), body).await.unwrap_err()
+        },
+    );
+    // The stream was not touched, so that even this was tried again.
+    for word in [&address.to_string(), "refused", "after 3 tries", "firewall"] {
+        assert!(error.to_string().contains(word), "{word}: {error}");
+    }
+}
+
+#[test]
+fn a_name_without_an_address() {
+    let mut settings = settings("http://nowhere.invalid");
+    settings.retry.tries = 1;
+    let error = with_client(settings, Roots::default(), async |client| {
+        client.read(&bucket(), &key("k")).await.err().unwrap()
+    });
+    assert!(matches!(error.cause(), Cause::Resolve(_)), "{error}");
+}
+
+#[test]
+fn credentials_that_no_header_can_carry() {
+    let server = Server::start(vec![vec![]]);
+    let mut settings = settings(&server.url);
+    settings.credentials.session_token = Some(Secret::new("hunter2\n"));
+    let error = with_client(settings, Roots::default(), async |client| {
+        client.read(&bucket(), &key("k")).await.err().unwrap()
+    });
+    let shown = format!("{error} {error:?}");
+    assert!(shown.contains("the session token"), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn a_server_that_nobody_vouches_for() {
+    let (server, _) = Server::start_tls(vec![vec![]]);
+    with_client(settings(&server.url), Roots::default(), async |client| {
+        let error = client.read(&bucket(), &key("k")).await.err().unwrap();
+        assert!(matches!(error.cause(), Cause::Tls(_)), "{error}");
+        assert!(!error.is_transient(), "{error}");
+        assert!(error.to_string().contains("certificate"), "{error}");
+    });
+}

@@ -1,0 +1,182 @@
+//! An HTTP server that answers by script and remembers what it got.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use futures_rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use futures_rustls::rustls::crypto::ring;
+use futures_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// What happens to one request.
+pub(super) enum Reply {
+    /// It is read whole and these bytes are the answer.
+    Send(Vec<u8>),
+    /// It is read whole, these bytes are sent, and then nothing more until the client hangs up.
+    Hold(Vec<u8>),
+    /// It is read whole and the connection is closed.
+    Close,
+    /// Only its head is read, and then nothing more happens until the server ends.
+    Ignore,
+}
+
+/// A request as it came over the wire.
+#[derive(Debug, Clone)]
+pub(super) struct Received {
+    /// The number of the connection that it came over.
+    pub(super) connection: usize,
+    pub(super) method: String,
+    pub(super) path: String,
+    /// Names in lower case.
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Received {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// The server. Each connection is closed after its last reply.
+pub(super) struct Server {
+    pub(super) url: String,
+    received: mpsc::Receiver<Received>,
+    /// What was ignored stays open as long as the server.
+    _ignored: Arc<Mutex<Vec<Box<dyn Stream>>>>,
+}
+
+trait Stream: Read + Write + Send {}
+impl<T: Read + Write + Send> Stream for T {}
+
+impl Server {
+    /// Listens on a port of loopback; one list of replies for each connection.
+    pub(super) fn start(connections: Vec<Vec<Reply>>) -> Self {
+        Self::serve(connections, None)
+    }
+
+    /// As [`Server::start`] over TLS; with the certificate that vouches for the server, in PEM.
+    pub(super) fn start_tls(connections: Vec<Vec<Reply>>) -> (Self, String) {
+        let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".into()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der());
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certified.cert.der().clone()], PrivateKeyDer::from(key))
+            .unwrap();
+        (
+            Self::serve(connections, Some(Arc::new(config))),
+            certified.cert.pem(),
+        )
+    }
+
+    fn serve(connections: Vec<Vec<Reply>>, tls: Option<Arc<ServerConfig>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let (sender, received) = mpsc::channel();
+        let ignored = Arc::new(Mutex::new(Vec::new()));
+        let kept = ignored.clone();
+        thread::spawn(move || {
+            for (number, replies) in connections.into_iter().enumerate() {
+                let (tcp, _) = listener.accept().unwrap();
+                let stream: Box<dyn Stream> = match &tls {
+                    None => Box::new(tcp),
+                    Some(config) => {
+                        let connection = ServerConnection::new(config.clone()).unwrap();
+                        Box::new(StreamOwned::new(connection, tcp))
+                    }
+                };
+                let (sender, kept) = (sender.clone(), kept.clone());
+                thread::spawn(move || {
+                    if let Some(stream) = play(stream, number, replies, &sender) {
+                        kept.lock().unwrap().push(stream);
+                    }
+                });
+            }
+        });
+        Self {
+            url,
+            received,
+            _ignored: ignored,
+        }
+    }
+
+    /// The next request.
+    pub(super) fn next(&self) -> Received {
+        self.received.recv().unwrap()
+    }
+
+    /// All requests, once the script is through.
+    pub(super) fn received(&self) -> Vec<Received> {
+        self.received.iter().collect()
+    }
+}
+
+/// Serves one connection; gives it back where it should stay open.
+fn play(
+    mut stream: Box<dyn Stream>,
+    connection: usize,
+    replies: Vec<Reply>,
+    sender: &mpsc::Sender<Received>,
+) -> Option<Box<dyn Stream>> {
+    if replies.is_empty() {
+        // Lets a handshake come to its end.
+        let _ = stream.read(&mut [0]);
+    }
+    for reply in replies {
+        let with_body = !matches!(reply, Reply::Ignore);
+        let request = read_request(&mut *stream, connection, with_body)?;
+        let _ = sender.send(request);
+        match reply {
+            Reply::Send(bytes) => {
+                stream.write_all(&bytes).unwrap();
+                stream.flush().unwrap();
+            }
+            Reply::Hold(bytes) => {
+                stream.write_all(&bytes).unwrap();
+                let _ = stream.read(&mut [0]);
+            }
+            Reply::Close => return None,
+            Reply::Ignore => return Some(stream),
+        }
+    }
+    None
+}
+
+/// None where the client hung up before the request was whole.
+fn read_request(stream: &mut dyn Stream, connection: usize, with_body: bool) -> Option<Received> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        if stream.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let mut lines = head.trim_end().split("\r\n");
+    let mut request_line = lines.next().unwrap().split(' ');
+    let mut received = Received {
+        connection,
+        method: request_line.next().unwrap().into(),
+        path: request_line.next().unwrap().into(),
+        headers: lines
+            .map(|line| line.split_once(": ").unwrap())
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.into()))
+            .collect(),
+        body: Vec::new(),
+    };
+    if let (Some(length), true) = (received.header("content-length"), with_body) {
+        let mut body = vec![0; length.parse().unwrap()];
+        stream.read_exact(&mut body).ok()?;
+        received.body = body;
+    }
+    Some(received)
+}

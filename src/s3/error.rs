@@ -1,0 +1,412 @@
+//! What went wrong with a request to S3.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyper::Method;
+
+use super::advice;
+use super::bucket::Bucket;
+use super::error_document::ErrorDocument;
+use super::key::S3Key;
+
+/// A request to S3 failed.
+///
+/// Displays as one line: what was tried, what came back, whether trying again helps, and what to do.
+/// No secret is ever part of it.
+#[derive(Debug)]
+pub struct Error(Box<Failure>);
+
+#[derive(Debug)]
+struct Failure {
+    method: Method,
+    bucket: String,
+    key: String,
+    host: String,
+    tries: u32,
+    cause: Cause,
+}
+
+/// What came back, or did not.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The request cannot be written: the part that is named has characters that no header allows.
+    Unsendable(&'static str),
+    /// The host name has no address.
+    Resolve(io::Error),
+    /// None of the addresses accepted a connection. The error is that of the last one.
+    Connect {
+        /// Those that were tried, in order.
+        addresses: Vec<SocketAddr>,
+        /// Why the last one did not.
+        error: io::Error,
+    },
+    /// TLS could not be set up: the certificate, the versions, or what answered does not speak TLS.
+    Tls(io::Error),
+    /// Nothing happened for this long.
+    Timeout(Phase, Duration),
+    /// The connection broke, or what came over it is not HTTP.
+    Connection(hyper::Error),
+    /// S3 answered with an error.
+    Answer(Box<Answer>),
+    /// The body ended before all of it had come.
+    Truncated {
+        /// The length that was announced, in bytes.
+        expected: Option<u64>,
+        /// What came, in bytes.
+        received: u64,
+        /// Why no more came.
+        error: Option<hyper::Error>,
+    },
+    /// The answer does not say how long its body is, so that its end could not be told from a broken
+    /// connection.
+    Unframed,
+    /// The object is larger than what was asked for. Both in bytes.
+    TooLarge {
+        /// What it may have at most.
+        limit: u64,
+        /// What it has, where that is known.
+        length: Option<u64>,
+    },
+    /// What should have been uploaded could not be read.
+    Source(io::Error),
+    /// What should have been uploaded is not as long as announced. Both in bytes.
+    SourceLength {
+        /// The length that was given for it.
+        announced: u64,
+        /// What it has; where it has too much, as far as it was read.
+        given: u64,
+    },
+}
+
+/// What was waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// A TCP connection to one of the addresses, or the TLS handshake.
+    Connect,
+    /// The request to be taken, and its answer to begin.
+    Answer,
+    /// More of the answer's body.
+    Body,
+}
+
+/// An error as S3 words it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// S3's code: `NoSuchKey`.
+    pub code: Option<String>,
+    /// The sentence that goes with it.
+    pub message: Option<String>,
+    /// What AWS's support asks for.
+    pub request_id: Option<String>,
+    /// The region that the bucket is in, where the answer says so.
+    pub region: Option<String>,
+    /// The host that requests for the bucket should go to, where the answer says so.
+    pub endpoint: Option<String>,
+}
+
+impl Error {
+    pub(super) fn new(
+        method: &Method,
+        (bucket, key): (&Bucket, &S3Key),
+        host: String,
+        tries: u32,
+        cause: Cause,
+    ) -> Self {
+        Self(Box::new(Failure {
+            method: method.clone(),
+            bucket: bucket.to_string(),
+            key: key.to_string(),
+            host,
+            tries,
+            cause,
+        }))
+    }
+
+    /// What came back, or did not.
+    pub fn cause(&self) -> &Cause {
+        &self.0.cause
+    }
+
+    /// S3's code for the error: `NoSuchKey`. None where S3 gave none or never answered.
+    pub fn code(&self) -> Option<&str> {
+        match &self.0.cause {
+            Cause::Answer(answer) => answer.code.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The HTTP status of the answer, where there was one.
+    pub fn status(&self) -> Option<u16> {
+        match &self.0.cause {
+            Cause::Answer(answer) => Some(answer.status),
+            _ => None,
+        }
+    }
+
+    /// Whether the same request may succeed later, with nothing changed by the operator.
+    pub fn is_transient(&self) -> bool {
+        self.0.cause.is_transient()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failure {
+            method,
+            bucket,
+            key,
+            host,
+            tries,
+            cause,
+        } = &*self.0;
+        // A key may hold line breaks and escape sequences; this is one line.
+        write!(
+            f,
+            "{method} s3://{bucket}/{} at {host}: {cause}; ",
+            key.escape_debug()
+        )?;
+        match (cause.is_transient(), tries) {
+            (true, 2..) => write!(f, "given up after {tries} tries, later it may work")?,
+            (true, _) => f.write_str("it may work when tried again")?,
+            (false, _) => f.write_str("trying again does not help")?,
+        }
+        match advice::for_cause(cause) {
+            Some(advice) => write!(f, ": {advice}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0.cause {
+            Cause::Resolve(error)
+            | Cause::Connect { error, .. }
+            | Cause::Tls(error)
+            | Cause::Source(error) => Some(error),
+            Cause::Connection(error) => Some(error),
+            Cause::Truncated { error, .. } => error.as_ref().map(|error| error as _),
+            _ => None,
+        }
+    }
+}
+
+impl Cause {
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::Resolve(_)
+            | Self::Connect { .. }
+            | Self::Timeout(..)
+            | Self::Truncated { .. } => true,
+            // A handshake that was cut off is the network's; everything else is configuration.
+            Self::Tls(error) => error.kind() != io::ErrorKind::InvalidData,
+            Self::Connection(error) => !error.is_parse(),
+            Self::Answer(answer) => answer.is_transient(),
+            Self::Unsendable(_)
+            | Self::Unframed
+            | Self::TooLarge { .. }
+            | Self::Source(_)
+            | Self::SourceLength { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsendable(what) => write!(
+                f,
+                "the request was not sent, because {what} has characters that HTTP does not allow"
+            ),
+            Self::Resolve(error) => write!(f, "the host name was not resolved ({error})"),
+            Self::Connect { addresses, error } => {
+                f.write_str("no connection to ")?;
+                for (index, address) in addresses.iter().enumerate() {
+                    write!(f, "{}{address}", if index > 0 { ", " } else { "" })?;
+                }
+                write!(f, " ({error})")
+            }
+            Self::Tls(error) => write!(f, "TLS failed ({error})"),
+            Self::Timeout(phase, limit) => {
+                let what = match phase {
+                    Phase::Connect => "no connection",
+                    Phase::Answer => "no answer",
+                    Phase::Body => "no more of the object",
+                };
+                write!(f, "{what} within {} s", limit.as_secs_f32())
+            }
+            Self::Connection(error) => {
+                write!(
+                    f,
+                    "the connection failed before the answer ({})",
+                    Chain(error)
+                )
+            }
+            Self::Answer(answer) => answer.fmt(f),
+            Self::Truncated {
+                expected, received, ..
+            } => {
+                write!(f, "the object was cut off after {received} ")?;
+                match expected {
+                    Some(expected) => write!(f, "of {expected} bytes"),
+                    None => f.write_str("bytes"),
+                }
+            }
+            Self::Unframed => f.write_str(
+                "the answer has neither a Content-Length nor chunks, its end cannot be verified",
+            ),
+            Self::TooLarge { limit, length } => match length {
+                Some(length) => write!(f, "the object has {length} bytes, the limit is {limit}"),
+                None => write!(f, "the object has more than {limit} bytes, the limit"),
+            },
+            Self::Source(error) => write!(f, "what is to be uploaded was not readable ({error})"),
+            Self::SourceLength { announced, given } => write!(
+                f,
+                "what is to be uploaded was announced with {announced} bytes and has {given}{}",
+                if given > announced { " or more" } else { "" }
+            ),
+        }
+    }
+}
+
+impl Answer {
+    /// Joins what the head of an answer says with what its body says.
+    pub(super) fn new(status: u16, headers: &hyper::HeaderMap, document: ErrorDocument) -> Self {
+        let header = |name| Some(headers.get(name)?.to_str().ok()?.to_owned());
+        Self {
+            status,
+            code: document.code,
+            message: document.message,
+            request_id: header("x-amz-request-id").or(document.request_id),
+            region: header("x-amz-bucket-region").or(document.region),
+            endpoint: document.endpoint,
+        }
+    }
+
+    fn is_transient(&self) -> bool {
+        // `RequestTimeout` comes with a 400: S3 did not get the whole request in time.
+        matches!(self.status, 429 | 500 | 502 | 503 | 504)
+            || matches!(
+                self.code.as_deref(),
+                Some("RequestTimeout" | "SlowDown" | "InternalError")
+            )
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "S3 answered {}", self.status)?;
+        if let Some(code) = &self.code {
+            write!(f, " {code}")?;
+        }
+        if let Some(message) = &self.message {
+            write!(f, " \"{}\"", message.trim_end_matches('.'))?;
+        }
+        if let Some(request_id) = &self.request_id {
+            write!(f, ", request id {request_id}")?;
+        }
+        Ok(())
+    }
+}
+
+/// An error with its sources: hyper's own text leaves out the cause.
+struct Chain<'a>(&'a hyper::Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = std::error::Error::source(self.0);
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(tries: u32, cause: Cause) -> Error {
+        Error::new(
+            &Method::GET,
+            (
+                &Bucket::parse("bkt").unwrap(),
+                &S3Key::parse("a\nb").unwrap(),
+            ),
+            "minio:9000".into(),
+            tries,
+            cause,
+        )
+    }
+
+    fn answer(status: u16, code: &str) -> Answer {
+        Answer {
+            status,
+            code: Some(code.into()),
+            ..Answer::default()
+        }
+    }
+
+    #[test]
+    fn says_all_four_things_on_one_line() {
+        let cause = Cause::Answer(Box::new(Answer {
+            message: Some("The specified key does not exist.".into()),
+            request_id: Some("4442587FB7D0A2F9".into()),
+            ..answer(404, "NoSuchKey")
+        }));
+        assert_eq!(
+            error(1, cause).to_string(),
+            "GET s3://bkt/a\\nb at minio:9000: S3 answered 404 NoSuchKey \"The specified key does \
+             not exist\", request id 4442587FB7D0A2F9; trying again does not help: check the \
+             object's name and the configured directory"
+        );
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let cause = Cause::Connect {
+            addresses: vec!["127.0.0.1:9".parse().unwrap(), "[::1]:9".parse().unwrap()],
+            error: refused,
+        };
+        assert_eq!(
+            error(3, cause).to_string(),
+            "GET s3://bkt/a\\nb at minio:9000: no connection to 127.0.0.1:9, [::1]:9 (connection \
+             refused); given up after 3 tries, later it may work: check that the server runs and \
+             that a firewall lets the gateway reach it, or correct SAPT_AWS_ENDPOINT_URL"
+        );
+    }
+
+    #[test]
+    fn what_is_tried_again() {
+        for (status, code, transient) in [
+            (503, "SlowDown", true),
+            (500, "InternalError", true),
+            (429, "TooManyRequests", true),
+            (400, "RequestTimeout", true),
+            (400, "ExpiredToken", false),
+            (403, "AccessDenied", false),
+            (404, "NoSuchKey", false),
+            (301, "PermanentRedirect", false),
+            (501, "NotImplemented", false),
+        ] {
+            let error = error(1, Cause::Answer(Box::new(answer(status, code))));
+            assert_eq!(error.is_transient(), transient, "{code}");
+            assert_eq!(error.code(), Some(code));
+            assert_eq!(error.status(), Some(status));
+        }
+    }
+
+    #[test]
+    fn the_region_of_a_header_counts_too() {
+        let mut headers = hyper::HeaderMap::new();
+        headers.insert("x-amz-bucket-region", "eu-west-1".parse().unwrap());
+        let answer = Answer::new(301, &headers, ErrorDocument::default());
+        let text = error(1, Cause::Answer(Box::new(answer))).to_string();
+        assert!(text.contains("SAPT_AWS_REGION=eu-west-1"), "{text}");
+    }
+}

@@ -1,0 +1,126 @@
+//! Which servers are trusted.
+
+use std::cell::OnceCell;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use futures_rustls::TlsConnector;
+use futures_rustls::pki_types::pem::PemObject;
+use futures_rustls::pki_types::{CertificateDer, TrustAnchor};
+use futures_rustls::rustls::client::Resumption;
+use futures_rustls::rustls::crypto::ring;
+use futures_rustls::rustls::{ClientConfig, RootCertStore};
+
+/// The certificate authorities that are trusted: Mozilla's, and others of one's own.
+#[derive(Debug, Clone, Default)]
+pub struct Roots {
+    own: Vec<TrustAnchor<'static>>,
+}
+
+impl Roots {
+    /// Adds the authorities of a PEM file, one or more certificates.
+    pub fn with_pem(mut self, pem: &[u8]) -> Result<Self, InvalidRoots> {
+        let mut store = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|error| InvalidRoots::Pem(error.to_string()))?;
+            store
+                .add(certificate)
+                .map_err(|error| InvalidRoots::Certificate(error.to_string()))?;
+        }
+        if store.is_empty() {
+            return Err(InvalidRoots::Empty);
+        }
+        self.own.extend(store.roots);
+        Ok(self)
+    }
+}
+
+/// A file of certificate authorities cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InvalidRoots {
+    /// There is no certificate in it.
+    Empty,
+    /// It is not PEM, in these words.
+    Pem(String),
+    /// A certificate in it is broken, in these words.
+    Certificate(String),
+}
+
+impl fmt::Display for InvalidRoots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str(
+                "there is no certificate among the certificate authorities: give a PEM file with \
+                 BEGIN CERTIFICATE lines",
+            ),
+            Self::Pem(error) => write!(f, "the certificate authorities are not PEM: {error}"),
+            Self::Certificate(error) => {
+                write!(
+                    f,
+                    "a certificate authority's certificate is broken: {error}"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for InvalidRoots {}
+
+/// The TLS configuration, made when it is first needed: an installation that speaks http only never
+/// pays for it.
+pub(in crate::s3) struct Tls {
+    roots: Roots,
+    connector: OnceCell<TlsConnector>,
+}
+
+impl Tls {
+    pub(in crate::s3) fn new(roots: Roots) -> Self {
+        Self {
+            roots,
+            connector: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn connector(&self) -> io::Result<TlsConnector> {
+        if let Some(connector) = self.connector.get() {
+            return Ok(connector.clone());
+        }
+        let mut roots = RootCertStore::empty();
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        roots.extend(self.roots.own.iter().cloned());
+        // The provider is named: a process-wide default might not have been set.
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        // There are one or two hosts: the default of 256 sessions would only hold memory.
+        config.resumption = Resumption::in_memory_sessions(8);
+        let connector = TlsConnector::from(Arc::new(config));
+        Ok(self.connector.get_or_init(|| connector).clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_an_authority() {
+        assert_eq!(
+            Roots::default().with_pem(b"").unwrap_err(),
+            InvalidRoots::Empty
+        );
+        let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(matches!(
+            Roots::default().with_pem(broken),
+            Err(InvalidRoots::Certificate(_))
+        ));
+        let cut = b"-----BEGIN CERTIFICATE-----\nAAAA\n";
+        assert!(matches!(
+            Roots::default().with_pem(cut),
+            Err(InvalidRoots::Pem(_))
+        ));
+    }
+}
