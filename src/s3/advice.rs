@@ -95,6 +95,10 @@ fn for_answer(answer: &Answer) -> Option<String> {
         (None, 403) => "check the access key and what it is allowed to do",
         (None, 404) => "check SAPT_AWS_S3_BUCKET, the object's name and SAPT_AWS_ENDPOINT_URL",
         (None, 407) => "a proxy in between wants to be logged in to",
+        (None, 400..500) => {
+            "what answered may be no S3 server: check SAPT_AWS_ENDPOINT_URL, its port, and http or \
+             https"
+        }
         _ => return None,
     };
     Some(advice.into())
@@ -150,6 +154,7 @@ mod tests {
                 "SAPT_AWS_REGION=eu-west-1",
             ),
             (403, "", None, "access key"),
+            (400, "", None, "SAPT_AWS_ENDPOINT_URL"),
         ] {
             let advice = advice(status, code, region);
             assert!(advice.contains(word), "{code}: {advice}");

@@ -211,11 +211,9 @@ impl Client {
         if whole {
             self.0.idle.keep(connection);
         }
-        Err(Cause::Answer(Box::new(self.without_secrets(Answer::new(
-            head.status.as_u16(),
-            &head.headers,
-            ErrorDocument::parse(&body),
-        )))))
+        let document = ErrorDocument::parse(&self.without_secrets(&body));
+        let answer = Answer::new(head.status.as_u16(), &head.headers, document);
+        Err(Cause::Answer(Box::new(answer)))
     }
 
     /// The beginning of a body that should be small, and whether that was all of it.
@@ -253,15 +251,13 @@ impl Client {
         Error::new(method, (bucket, key), host, tries, cause)
     }
 
-    /// A server knows the session token and might quote it.
-    fn without_secrets(&self, mut answer: Answer) -> Answer {
-        if let Some(token) = &self.0.settings.credentials.session_token
-            && let Some(message) = &mut answer.message
-            && !token.reveal().is_empty()
-        {
-            *message = message.replace(token.reveal(), "[redacted]");
+    /// The text of an answer. A server knows the session token and might quote it.
+    fn without_secrets(&self, body: &[u8]) -> String {
+        let text = String::from_utf8_lossy(body);
+        match &self.0.settings.credentials.session_token {
+            Some(token) if !token.reveal().is_empty() => text.replace(token.reveal(), "[redacted]"),
+            _ => text.into_owned(),
         }
-        answer
     }
 }
 

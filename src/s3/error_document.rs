@@ -19,10 +19,14 @@ impl ErrorDocument {
 
     /// Reads what can be found. Not a validating reader: anything that is not an error document, or
     /// only the beginning of one, gives what there is, at worst nothing.
-    pub(super) fn parse(body: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(body);
-        let Some((_, error)) = open_tag(&text, "Error") else {
-            return Self::default();
+    pub(super) fn parse(text: &str) -> Self {
+        let Some((_, error)) = open_tag(text, "Error") else {
+            // What is not S3 explains itself in plain text, if at all; pages are no use in a line.
+            let is_page = text.trim_start().starts_with('<');
+            return Self {
+                message: if is_page { None } else { line(text) },
+                ..Self::default()
+            };
         };
         Self {
             code: element(error, "Code"),
@@ -34,17 +38,20 @@ impl ErrorDocument {
     }
 }
 
-/// The text of the first element of this name: unescaped, on one line, at most 512 characters;
-/// None where it is empty.
+/// The text of the first element of this name, unescaped, as a [`line`].
 fn element(text: &str, name: &str) -> Option<String> {
     let (empty, content) = open_tag(text, name)?;
     if empty {
         return None;
     }
     let content = content.split('<').next().unwrap_or_default();
-    let unescaped = unescape(content);
-    // Whatever it holds must fit into a line of a log.
-    let words: Vec<&str> = unescaped
+    line(&unescape(content))
+}
+
+/// The text on one line, at most 512 characters of it, so that it fits into a log; None where
+/// nothing is left.
+fn line(text: &str) -> Option<String> {
+    let words: Vec<&str> = text
         .split(|character: char| character.is_control() || character.is_whitespace())
         .filter(|word| !word.is_empty())
         .collect();
@@ -113,7 +120,7 @@ mod tests {
     #[test]
     fn as_s3_sends_it() {
         let document = ErrorDocument::parse(
-            br#"<?xml version="1.0" encoding="UTF-8"?>
+            r#"<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>AuthorizationHeaderMalformed</Code><Message>The authorization header is malformed; the region 'us-east-1' is wrong; expecting 'eu-west-1'</Message><Region>eu-west-1</Region><RequestId>4442587FB7D0A2F9</RequestId><HostId>x</HostId></Error>"#,
         );
         assert_eq!(
@@ -135,7 +142,7 @@ mod tests {
     #[test]
     fn as_others_send_it() {
         let document = ErrorDocument::parse(
-            b"<ErrorResponse><Error xmlns=\"x\">\r\n <Code>NoSuchKey</Code>\n<Message lang=\"en\">\
+            "<ErrorResponse><Error xmlns=\"x\">\r\n <Code>NoSuchKey</Code>\n<Message lang=\"en\">\
               a &lt;b&gt; &amp;amp; &#233;&#xe9; &unknown; &\n c</Message><RequestId/><Region></Region>",
         );
         assert_eq!(document.code.as_deref(), Some("NoSuchKey"));
@@ -150,30 +157,40 @@ mod tests {
     #[test]
     fn not_an_error_document() {
         for body in [
-            &b""[..],
-            b"<html><body>Bad Gateway <Code>1</Code></body></html>",
-            b"<Error",
-            b"<Errors><Code>x</Code></Errors>",
-            b"{\"message\":\"no\"}",
-            b"\xff\xfe<\x00E",
+            "",
+            "<html><body>Bad Gateway <Code>1</Code></body></html>",
+            "<Error",
+            "<Errors><Code>x</Code></Errors>",
+            "\r\n<!DOCTYPE html>",
         ] {
             assert_eq!(ErrorDocument::parse(body), ErrorDocument::default());
         }
     }
 
     #[test]
+    fn plain_text() {
+        let document =
+            ErrorDocument::parse("Client sent an HTTP request\r\nto an HTTPS server.\n\0");
+        assert_eq!(
+            document.message.as_deref(),
+            Some("Client sent an HTTP request to an HTTPS server.")
+        );
+        assert_eq!(document.code, None);
+    }
+
+    #[test]
     fn a_document_that_was_cut() {
-        let whole = b"<Error><Code>AccessDenied</Code><Message>No &amp; no</Message></Error>";
+        let whole = "<Error><Code>AccessDenied</Code><Message>No &amp; no</Message></Error>";
         for end in 0..whole.len() {
             let document = ErrorDocument::parse(&whole[..end]);
-            assert_eq!(document.code.is_some(), end > b"<Error><Code>".len());
+            assert_eq!(document.code.is_some(), end > "<Error><Code>".len());
         }
     }
 
     #[test]
     fn messages_are_bounded_lines() {
         let body = format!("<Error><Message>a\u{1b}[31m\n{}", "é".repeat(600));
-        let message = ErrorDocument::parse(body.as_bytes()).message.unwrap();
+        let message = ErrorDocument::parse(&body).message.unwrap();
         assert!(message.starts_with("a [31m é"), "{message}");
         assert_eq!(message.chars().count(), 512);
     }

@@ -72,6 +72,27 @@ fn errors_name_what_s3_said_and_are_final() {
 }
 
 #[test]
+fn not_even_the_beginning_of_a_long_token_is_shown() {
+    let token = "long+token/".repeat(100);
+    let body = format!("<Error><Message>{token}</Message></Error>");
+    let server = Server::start(vec![vec![Reply::Send(answer(
+        "400 Bad Request",
+        "",
+        &body,
+    ))]]);
+    let mut settings = settings(&server.url);
+    settings.credentials.session_token = Some(Secret::new(token));
+    let error = with_client(settings, Roots::default(), async |client| {
+        client.read(&bucket(), &key("k")).await.err().unwrap()
+    });
+    let shown = format!("{error} {error:?}");
+    assert!(
+        shown.contains("\"[redacted]\"") && !shown.contains("long+token"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn the_body_of_an_error_is_bounded() {
     let body = format!("<Error><Code>NoSuchKey</Code>{}", " ".repeat(1 << 20));
     let server = Server::start(vec![vec![Reply::Send(answer("404 Not Found", "", &body))]]);
@@ -156,7 +177,8 @@ fn nobody_listens() {
 
 #[test]
 fn a_name_without_an_address() {
-    let mut settings = settings("http://nowhere.invalid");
+    // A label has at most 63 characters: no name server is asked for this one.
+    let mut settings = settings(&format!("http://{}", "x".repeat(64)));
     settings.retry.tries = 1;
     let error = with_client(settings, Roots::default(), async |client| {
         client.read(&bucket(), &key("k")).await.err().unwrap()
