@@ -217,6 +217,13 @@ fn a_single_directory_at_the_top_stays() {
 }
 
 #[test]
+fn the_top_as_python_names_it() {
+    let place = Place::new();
+    let model = place.install(&gzip(&archive(&[directory("/"), file("x", b"1")])));
+    assert_eq!(names(&model), ["x"]);
+}
+
+#[test]
 fn long_and_strange_names() {
     let place = Place::new();
     let long = format!("{}/{}", "d".repeat(120), "f".repeat(200));

@@ -262,6 +262,8 @@ fn a_reader_finds_the_old_content_or_the_new() {
             while !done.load(Ordering::Relaxed) || reads == 0 {
                 let found = place.read("/out").unwrap();
                 assert!(found == old || found == new, "{} bytes", found.len());
+                // Nor does it see the temporary name.
+                assert_eq!(names(place.root()), [".sapt", "out"]);
                 reads += 1;
             }
         });

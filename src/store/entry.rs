@@ -24,10 +24,12 @@ impl<'a> EntryPath<'a> {
     /// Checks an entry's name; `depth` is the highest number of components.
     pub(super) fn parse(name: &'a [u8], depth: usize) -> Result<Self, Refusal> {
         check_text(name)?;
-        if name.starts_with(b"/") {
+        let components: Vec<&[u8]> = components(name).collect();
+        // Python's tarfile names the top of an archive "/" when it is given no name for it, and
+        // SageMaker's own packaging does just that. Nothing can be written by that name.
+        if name.starts_with(b"/") && !components.is_empty() {
             return Err(Refusal::Absolute);
         }
-        let components: Vec<&[u8]> = components(name).collect();
         if components.contains(&&b".."[..]) {
             return Err(Refusal::ParentComponent);
         }
@@ -181,6 +183,7 @@ mod tests {
             ("a//b/./c", "a/b/c"),
             (".", ""),
             ("./", ""),
+            ("/", ""),
             ("a\\..\\b", "a\\..\\b"),
             ("...", "..."),
             ("..a/b..", "..a/b.."),
@@ -196,7 +199,6 @@ mod tests {
     fn names_that_are_refused() {
         for (name, want) in [
             ("", Refusal::NoName),
-            ("/", Refusal::Absolute),
             ("/etc/passwd", Refusal::Absolute),
             ("//a", Refusal::Absolute),
             ("..", Refusal::ParentComponent),

@@ -122,6 +122,7 @@ fn one_name_twice_is_refused() {
     }
     for entries in [
         vec![file(".", b"")],
+        vec![link("a", "b"), file("./.", b"")],
         vec![file("f", b""), hard_link(".", "f")],
     ] {
         place.refusal(&archive(&entries));
