@@ -281,7 +281,7 @@ fn a_reader_finds_the_old_content_or_the_new() {
 fn a_write_that_fails_leaves_nothing() {
     let place = Place::new();
     place.put("directory/x", "1");
-    // The target becomes a directory only by name: renaming fails, not the look before it.
+    // Nothing can be renamed into it, but that shows only when the content is written.
     let read_only = place.root().join("directory");
     let is_root = rustix::process::geteuid().is_root();
     fs::set_permissions(&read_only, fs::Permissions::from_mode(0o555)).unwrap();

@@ -192,6 +192,7 @@ fn put_back(root: &Path, previous: &Path, current: &Path, trash: &Path) -> Resul
         disk::rename(current, trash)?;
     }
     disk::rename(previous, current)?;
+    disk::sync_directory(&root.join(HIDDEN).join("previous"))?;
     disk::sync_directory(root)
 }
 
