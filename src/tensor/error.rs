@@ -95,7 +95,13 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "the content begins like {format}, but cannot be read: {problem}"
-                )
+                )?;
+                if *format == Format::Json {
+                    f.write_str(
+                        "; a JSON tensor is {\"b64_data\":\"…\"}, or an array of them with \"name\"",
+                    )?;
+                }
+                Ok(())
             }
             Self::DoesNotFit {
                 found,

@@ -221,27 +221,31 @@ struct Elements {
 impl Elements {
     /// The bytes of the elements, each from its position and channel.
     fn collect(&self, element: impl Fn(usize, usize) -> f64) -> Vec<u8> {
-        let size = if self.float { 4 } else { 1 };
-        let mut data = Vec::with_capacity(self.count * self.channels * size);
-        let mut push = |position, channel| {
-            let value = element(position, channel);
-            if self.float {
-                data.extend_from_slice(&(value as f32).to_le_bytes());
-            } else {
-                // The cast saturates.
-                data.push(value.round() as u8);
-            }
-        };
+        // One loop for each type: this runs for every element of every picture.
+        if self.float {
+            self.collect_as(|position, channel| (element(position, channel) as f32).to_le_bytes())
+        } else {
+            // The cast saturates.
+            self.collect_as(|position, channel| [element(position, channel).round() as u8])
+        }
+    }
+
+    fn collect_as<const SIZE: usize>(
+        &self,
+        element: impl Fn(usize, usize) -> [u8; SIZE],
+    ) -> Vec<u8> {
+        let mut data = vec![0; self.count * self.channels * SIZE];
+        let (slots, _) = data.as_chunks_mut::<SIZE>();
         if self.channels_last {
-            for position in 0..self.count {
-                for channel in 0..self.channels {
-                    push(position, channel);
+            for (position, slots) in slots.chunks_exact_mut(self.channels).enumerate() {
+                for (channel, slot) in slots.iter_mut().enumerate() {
+                    *slot = element(position, channel);
                 }
             }
         } else {
-            for channel in 0..self.channels {
-                for position in 0..self.count {
-                    push(position, channel);
+            for (channel, slots) in slots.chunks_exact_mut(self.count).enumerate() {
+                for (position, slot) in slots.iter_mut().enumerate() {
+                    *slot = element(position, channel);
                 }
             }
         }

@@ -47,6 +47,10 @@ impl<'a> EncodedPicture<'a> {
         };
         let ((width, height), decoder) =
             parsed.map_err(|problem| Error::Malformed { format, problem })?;
+        if width == 0 || height == 0 {
+            let problem = format!("its size is {width}x{height} pixels");
+            return Err(Error::Malformed { format, problem });
+        }
         if width
             .checked_mul(height)
             .is_none_or(|pixels| pixels > MAX_PIXELS)
@@ -425,6 +429,26 @@ pub(super) mod tests {
                 "{}: {error}",
                 fixture.name
             );
+        }
+    }
+
+    #[test]
+    fn a_size_of_zero_is_refused() {
+        let jpeg = Fixture::named("jpeg baseline").file;
+        let frame = jpeg
+            .windows(2)
+            .position(|marker| marker == [0xff, 0xc0])
+            .unwrap();
+        for (name, at, length) in [
+            ("jpeg baseline", frame + 5, 2),
+            ("jpeg baseline", frame + 7, 2),
+            ("bmp 24-bit", 18, 4),
+            ("bmp 24-bit", 22, 4),
+        ] {
+            let mut fixture = Fixture::named(name);
+            fixture.file[at..at + length].fill(0);
+            let error = fixture.decode().err().unwrap();
+            assert!(matches!(error, Error::Malformed { .. }), "{name}: {error}");
         }
     }
 
