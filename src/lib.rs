@@ -3,12 +3,15 @@
 //! See `ARCHITECTURE.md` for the map.
 
 pub mod agent;
+pub mod arguments;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod device;
 pub mod edge;
 pub mod logging;
 pub mod model_name;
+pub mod run;
 pub mod s3;
 pub mod secret;
 pub mod store;

@@ -15,6 +15,13 @@ pub enum Address {
         /// 1 to 65,535.
         port: u16,
     },
+    /// A unix socket or, while that is not there, a port on this host that is bridged to it.
+    UnixOrLocalPort {
+        /// The socket's absolute path.
+        socket: PathBuf,
+        /// 1 to 65,535.
+        port: u16,
+    },
 }
 
 /// The kernel's limit for the path of a unix socket: `sun_path` has 108 bytes, one for the end.
@@ -23,10 +30,7 @@ const LONGEST_UNIX_PATH: usize = 107;
 impl Address {
     /// Reads `unix:/path` (also `unix:///path`, gRPC's other spelling) or `tcp://host:port`.
     pub fn parse(text: &str) -> Result<Self, InvalidAddress> {
-        let invalid = |problem| InvalidAddress {
-            text: text.chars().take(200).collect(),
-            problem,
-        };
+        let invalid = |problem| InvalidAddress { text: text.chars().take(200).collect(), problem };
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             if !Path::new(path).is_absolute() {
@@ -63,10 +67,7 @@ impl Address {
         if host.is_empty() || !host.bytes().all(allowed) {
             return Err(invalid("the host is a name or an IP address"));
         }
-        Ok(Self::Tcp {
-            host: host.to_owned(),
-            port,
-        })
+        Ok(Self::Tcp { host: host.to_owned(), port })
     }
 }
 
@@ -76,6 +77,9 @@ impl fmt::Display for Address {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
+            Self::UnixOrLocalPort { socket, port } => {
+                write!(f, "unix:{} or tcp://localhost:{port}", socket.display())
+            }
         }
     }
 }
@@ -89,11 +93,7 @@ pub struct InvalidAddress {
 
 impl fmt::Display for InvalidAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is not an agent address: {}",
-            self.text, self.problem
-        )
+        write!(f, "{:?} is not an agent address: {}", self.text, self.problem)
     }
 }
 

@@ -41,16 +41,10 @@ pub(super) async fn call(
     limit: usize,
     deadline: Duration,
 ) -> Result<Bytes, Error> {
-    let deadline = Deadline {
-        after: deadline,
-        end: Instant::now() + deadline,
-    };
+    let deadline = Deadline { after: deadline, end: Instant::now() + deadline };
     let timeout = async {
         smol::Timer::at(deadline.end).await;
-        Err(Error::DeadlineExceeded {
-            method,
-            after: deadline.after,
-        })
+        Err(Error::DeadlineExceeded { method, after: deadline.after })
     };
     let attempts = async {
         let first = connections.current(None).await?;
@@ -101,10 +95,7 @@ impl Lost {
     fn into_error(self, connections: &Connections, method: Method, deadline: Deadline) -> Error {
         // The agent watches the same deadline, and may be the first to end the call.
         if self.code == Code::Cancelled && Instant::now() >= deadline.end {
-            return Error::DeadlineExceeded {
-                method,
-                after: deadline.after,
-            };
+            return Error::DeadlineExceeded { method, after: deadline.after };
         }
         Error::ConnectionLost {
             method,
@@ -144,11 +135,7 @@ async fn attempt(
     let length = frame.length() as u64;
     let left = end.saturating_duration_since(Instant::now());
     let before = connection.sent.get();
-    let response = connection
-        .requests
-        .clone()
-        .send_request(request(method, frame, left))
-        .await;
+    let response = connection.requests.clone().send_request(request(method, frame, left)).await;
     let response = response.map_err(|error| {
         let delivered = connection.sent.get() - before >= length;
         Failure::Lost(Lost::new(error, delivered))
@@ -170,10 +157,7 @@ fn request(method: Method, frame: Frame, timeout: Duration) -> Request<Frame> {
     if let Ok(timeout) = HeaderValue::try_from(grpc_timeout(timeout)) {
         headers.insert("grpc-timeout", timeout);
     }
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/grpc"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(
         header::USER_AGENT,
         HeaderValue::from_static(concat!("sapt/", env!("CARGO_PKG_VERSION"))),
@@ -212,9 +196,9 @@ async fn read(
             None => break HeaderMap::new(),
             Some(Err(error)) => return Err(Failure::Lost(Lost::new(error, true))),
             Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => reader
-                    .push(&data)
-                    .map_err(|error| malformed(Malformed::Frame(error)))?,
+                Ok(data) => {
+                    reader.push(&data).map_err(|error| malformed(Malformed::Frame(error)))?
+                }
                 Err(frame) => {
                     if let Ok(trailers) = frame.into_trailers() {
                         break trailers;
@@ -238,11 +222,7 @@ async fn read(
 fn failed(method: Method, status: Status) -> Result<(), Failure> {
     match status {
         Status { code: Code::Ok, .. } => Ok(()),
-        Status { code, message } => Err(Failure::Final(Error::Status {
-            method,
-            code,
-            message,
-        })),
+        Status { code, message } => Err(Failure::Final(Error::Status { method, code, message })),
     }
 }
 
@@ -260,10 +240,7 @@ mod tests {
         let frame = Frame::of(&proto::UnLoadModelRequest::default(), 100).unwrap();
         let request = request(Method::UnLoadModel, frame, Duration::from_secs(30));
         assert_eq!(request.method(), "POST");
-        assert_eq!(
-            request.uri(),
-            "http://localhost/AWS.SageMaker.Edge.Agent/UnLoadModel"
-        );
+        assert_eq!(request.uri(), "http://localhost/AWS.SageMaker.Edge.Agent/UnLoadModel");
         let headers: Vec<_> = request
             .headers()
             .iter()

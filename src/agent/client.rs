@@ -43,10 +43,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            deadlines: Deadlines::default(),
-            message_limit: 524_288_000,
-        }
+        Self { deadlines: Deadlines::default(), message_limit: 524_288_000 }
     }
 }
 
@@ -63,13 +60,7 @@ impl Client {
         settings: Settings,
     ) -> Self {
         let connections = Connections::new(address, executor, settings.deadlines.connect);
-        Self {
-            shared: Rc::new(Shared {
-                connections,
-                settings,
-                control: Mutex::new(()),
-            }),
-        }
+        Self { shared: Rc::new(Shared { connections, settings, control: Mutex::new(()) }) }
     }
 
     /// Where the agent is looked for.
@@ -102,10 +93,8 @@ impl Client {
     /// package could not be loaded), INVALID_ARGUMENT.
     pub async fn load_model(&self, name: &ModelName, url: &str) -> Result<Model, Error> {
         let method = Method::LoadModel;
-        let request = proto::LoadModelRequest {
-            url: url.to_owned(),
-            name: name.as_str().to_owned(),
-        };
+        let request =
+            proto::LoadModelRequest { url: url.to_owned(), name: name.as_str().to_owned() };
         let response: proto::LoadModelResponse = self.unary(method, &request).await?;
         conversion::model(response.model).map_err(malformed(method))
     }
@@ -174,15 +163,8 @@ impl Client {
             length,
             limit,
         })?;
-        let Settings {
-            deadlines,
-            message_limit,
-        } = &self.shared.settings;
-        let _turn = if method.is_control() {
-            Some(self.shared.control.lock().await)
-        } else {
-            None
-        };
+        let Settings { deadlines, message_limit } = &self.shared.settings;
+        let _turn = if method.is_control() { Some(self.shared.control.lock().await) } else { None };
         let deadline = method.deadline(deadlines);
         let connections = &self.shared.connections;
         let message = call(connections, method, frame, *message_limit, deadline).await?;

@@ -50,13 +50,7 @@ impl Connections {
         executor: Rc<LocalExecutor<'static>>,
         deadline: Duration,
     ) -> Self {
-        Self {
-            address,
-            executor,
-            deadline,
-            kept: Mutex::new(None),
-            made: Cell::new(0),
-        }
+        Self { address, executor, deadline, kept: Mutex::new(None), made: Cell::new(0) }
     }
 
     /// The kept connection if it is alive and not the one that `failed`, or a new one.
@@ -80,10 +74,8 @@ impl Connections {
             ))
         };
         let connection = smol::future::or(self.connect(), timeout).await;
-        let connection = connection.map_err(|source| Error::Unreachable {
-            address: self.address.clone(),
-            source,
-        })?;
+        let connection = connection
+            .map_err(|source| Error::Unreachable { address: self.address.clone(), source })?;
         *kept = Some(connection.clone());
         Ok(connection)
     }
@@ -101,10 +93,6 @@ impl Connections {
         // How the connection ends is told to the calls that are on it.
         spawner.execute(async { drop(task.await) });
         self.made.set(self.made.get() + 1);
-        Ok(Connection {
-            number: self.made.get(),
-            requests,
-            sent,
-        })
+        Ok(Connection { number: self.made.get(), requests, sent })
     }
 }

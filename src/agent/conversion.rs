@@ -57,10 +57,8 @@ pub(super) fn predict_request(
     inputs: Vec<Tensor>,
     limit: usize,
 ) -> Result<Frame, TooLarge> {
-    let mut message = proto::PredictRequest {
-        name: model.as_str().to_owned(),
-        tensors: into_proto(inputs),
-    };
+    let mut message =
+        proto::PredictRequest { name: model.as_str().to_owned(), tensors: into_proto(inputs) };
     let mut writer = Writer::new(message.encoded_len(), limit)?;
     let tensors = std::mem::take(&mut message.tensors);
     writer.message(&message);
@@ -125,10 +123,7 @@ pub(super) fn tensor(tensor: proto::Tensor) -> Result<Tensor, Malformed> {
         None => Bytes::new(),
         Some(proto::tensor::Data::SharedMemoryHandle(_)) => return Err(Malformed::SharedMemory),
     };
-    Ok(Tensor {
-        spec: spec(metadata)?,
-        data,
-    })
+    Ok(Tensor { spec: spec(metadata)?, data })
 }
 
 fn specs(metadatas: Vec<proto::TensorMetadata>) -> Result<Vec<TensorSpec>, Malformed> {
@@ -221,14 +216,7 @@ mod tests {
     #[test]
     fn shared_tensors_are_the_same_protobuf() {
         let model = ModelName::parse("demo-keras").unwrap();
-        for sizes in [
-            &[][..],
-            &[0],
-            &[1],
-            &[4095],
-            &[4096],
-            &[100_000, 3, 0, 20_000],
-        ] {
+        for sizes in [&[][..], &[0], &[1], &[4095], &[4096], &[100_000, 3, 0, 20_000]] {
             let message = proto::PredictRequest {
                 name: "demo-keras".into(),
                 tensors: into_proto(tensors(sizes)),
@@ -256,10 +244,7 @@ mod tests {
         let message = proto::CaptureDataRequest {
             model_name: "m".into(),
             capture_id: "6f0f1d50-4d3f-4a53-9c3a-0b5ad8a3b001".into(),
-            inference_timestamp: Some(proto::Timestamp {
-                seconds: 1_795_397_360,
-                nanos: 5,
-            }),
+            inference_timestamp: Some(proto::Timestamp { seconds: 1_795_397_360, nanos: 5 }),
             input_tensors: into_proto(tensors(&[5000, 1])),
             output_tensors: into_proto(tensors(&[2, 6000])),
             inputs: vec![proto::AuxilaryData {
@@ -291,29 +276,15 @@ mod tests {
 
     #[test]
     fn what_an_answer_must_not_have() {
-        let metadata = |data_type| {
-            Some(proto::TensorMetadata {
-                data_type,
-                ..Default::default()
-            })
-        };
+        let metadata = |data_type| Some(proto::TensorMetadata { data_type, ..Default::default() });
         let refused = |tensor_metadata, data| {
-            let tensor_ = proto::Tensor {
-                tensor_metadata,
-                data,
-            };
+            let tensor_ = proto::Tensor { tensor_metadata, data };
             tensor(tensor_).unwrap_err()
         };
         assert!(matches!(refused(None, None), Malformed::NoMetadata));
-        assert!(matches!(
-            refused(metadata(7), None),
-            Malformed::UnknownDataType(7)
-        ));
+        assert!(matches!(refused(metadata(7), None), Malformed::UnknownDataType(7)));
         let handle = proto::tensor::Data::SharedMemoryHandle(proto::SharedMemoryHandle::default());
-        assert!(matches!(
-            refused(metadata(0), Some(handle)),
-            Malformed::SharedMemory
-        ));
+        assert!(matches!(refused(metadata(0), Some(handle)), Malformed::SharedMemory));
         assert!(matches!(model(None), Err(Malformed::NoModel)));
     }
 }

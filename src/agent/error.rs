@@ -66,6 +66,32 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the agent is not there, or has gone away.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::ConnectionLost { .. } | Self::DeadlineExceeded { .. }
+        )
+    }
+
+    /// Whether the agent says that it does not have what was named.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Status { code: Code::NotFound, .. })
+    }
+
+    /// Whether the agent says that the call makes no sense to it.
+    pub fn is_invalid_argument(&self) -> bool {
+        matches!(self, Self::Status { code: Code::InvalidArgument, .. })
+    }
+
+    /// Whether the agent may have acted on the call, although no answer came.
+    pub fn may_have_run(&self) -> bool {
+        matches!(
+            self,
+            Self::ConnectionLost { may_have_run: true, .. } | Self::DeadlineExceeded { .. }
+        )
+    }
+
     /// The stable code for replies: the name of a gRPC status code.
     pub fn code(&self) -> &'static str {
         let code = match self {
@@ -98,11 +124,7 @@ impl fmt::Display for Error {
                 write!(f, "cannot reach the agent at {address}: {source}; ")?;
                 f.write_str(advice(address, source.kind()))
             }
-            Self::Status {
-                method,
-                code,
-                message,
-            } => {
+            Self::Status { method, code, message } => {
                 write!(f, "the agent answered {method} with {code}")?;
                 if !message.is_empty() {
                     write!(f, ": {message}")?;
@@ -115,13 +137,7 @@ impl fmt::Display for Error {
                  at its load and its log before trying again",
                 after.as_secs_f64()
             ),
-            Self::ConnectionLost {
-                method,
-                address,
-                may_have_run,
-                source,
-                ..
-            } => {
+            Self::ConnectionLost { method, address, may_have_run, source, .. } => {
                 write!(f, "the agent at {address} broke off {method} (")?;
                 write_chain(f, source)?;
                 f.write_str(if *may_have_run {
@@ -132,16 +148,9 @@ impl fmt::Display for Error {
                 })
             }
             Self::Malformed { method, problem } => {
-                write!(
-                    f,
-                    "the agent's answer to {method} cannot be used: {problem}"
-                )
+                write!(f, "the agent's answer to {method} cannot be used: {problem}")
             }
-            Self::TooLarge {
-                method,
-                length,
-                limit,
-            } => write!(
+            Self::TooLarge { method, length, limit } => write!(
                 f,
                 "{method} was not sent: its message has {length} bytes, and the limit is {limit}"
             ),
@@ -228,7 +237,7 @@ impl std::error::Error for Malformed {
 /// What to look at when the agent cannot be reached.
 fn advice(address: &Address, kind: io::ErrorKind) -> &'static str {
     match (address, kind) {
-        (Address::Unix(_), io::ErrorKind::NotFound) => {
+        (Address::Unix(_) | Address::UnixOrLocalPort { .. }, io::ErrorKind::NotFound) => {
             "the socket does not exist: start the agent, and in a Pod mount the socket's directory"
         }
         (Address::Unix(_), io::ErrorKind::PermissionDenied) => {

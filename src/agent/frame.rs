@@ -80,11 +80,7 @@ impl Writer {
         // Not compressed.
         open.put_u8(0);
         open.put_u32(announced);
-        Ok(Self {
-            chunks: VecDeque::new(),
-            open,
-            length: PREFIX + length,
-        })
+        Ok(Self { chunks: VecDeque::new(), open, length: PREFIX + length })
     }
 
     /// Writes the fields of a message, copying them.
@@ -115,14 +111,8 @@ impl Writer {
         if !self.open.is_empty() {
             self.chunks.push_back(self.open.freeze());
         }
-        debug_assert_eq!(
-            self.chunks.iter().map(Bytes::len).sum::<usize>(),
-            self.length
-        );
-        Frame {
-            chunks: self.chunks,
-            length: self.length,
-        }
+        debug_assert_eq!(self.chunks.iter().map(Bytes::len).sum::<usize>(), self.length);
+        Frame { chunks: self.chunks, length: self.length }
     }
 }
 
@@ -147,12 +137,7 @@ pub(super) struct Reader {
 impl Reader {
     /// For a message of at most `limit` bytes.
     pub(super) fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            prefix: Vec::with_capacity(PREFIX),
-            message: Vec::new(),
-            length: 0,
-        }
+        Self { limit, prefix: Vec::with_capacity(PREFIX), message: Vec::new(), length: 0 }
     }
 
     /// Takes the next chunk. Memory is claimed once, for what the prefix announces.
@@ -184,10 +169,7 @@ impl Reader {
         };
         let length = u32::from_be_bytes(length) as usize;
         if length > self.limit {
-            return Err(FrameError::TooLarge {
-                length,
-                limit: self.limit,
-            });
+            return Err(FrameError::TooLarge { length, limit: self.limit });
         }
         let reserved = self.message.try_reserve_exact(length);
         reserved.map_err(|_| FrameError::NoMemory { length })?;
@@ -299,15 +281,9 @@ mod tests {
         let wire = b"\0\0\0\0\x01a\0\0\0\0\0";
         for end in 7..=wire.len() {
             assert_eq!(read(&[&wire[..end]]), Err(FrameError::SecondMessage));
-            assert_eq!(
-                read(&[&wire[..6], &wire[6..end]]),
-                Err(FrameError::SecondMessage)
-            );
+            assert_eq!(read(&[&wire[..6], &wire[6..end]]), Err(FrameError::SecondMessage));
         }
-        assert_eq!(
-            read(&[b"\0\0\0\0\0", b"\0"]),
-            Err(FrameError::SecondMessage)
-        );
+        assert_eq!(read(&[b"\0\0\0\0\0", b"\0"]), Err(FrameError::SecondMessage));
     }
 
     #[test]
@@ -323,9 +299,7 @@ mod tests {
 
     #[test]
     fn a_written_message_has_a_prefix_and_is_read_again() {
-        let message = proto::DescribeModelRequest {
-            name: "demo-keras".into(),
-        };
+        let message = proto::DescribeModelRequest { name: "demo-keras".into() };
         let frame = Frame::of(&message, 12).unwrap();
         let wire = wire(&frame);
         assert_eq!(wire, b"\0\0\0\0\x0c\x0a\x0ademo-keras");

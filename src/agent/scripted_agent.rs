@@ -45,10 +45,8 @@ impl ScriptedAgent {
     pub(super) fn start(script: impl FnOnce(&mut Listener) + Send + 'static) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("agent.sock");
-        let mut listener = Listener {
-            socket: UnixListener::bind(&path).unwrap(),
-            path: path.clone(),
-        };
+        let mut listener =
+            Listener { socket: UnixListener::bind(&path).unwrap(), path: path.clone() };
         Self {
             address: Address::Unix(path),
             thread: std::thread::spawn(move || script(&mut listener)),
@@ -231,12 +229,7 @@ impl Session {
             }
             _ => {}
         }
-        Frame {
-            kind,
-            flags,
-            stream,
-            payload,
-        }
+        Frame { kind, flags, stream, payload }
     }
 
     fn write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {

@@ -36,10 +36,7 @@ impl Status {
             429 | 502 | 503 | 504 => Code::Unavailable,
             _ => Code::Unknown,
         };
-        Self {
-            code,
-            message: format!("HTTP status {status} without a gRPC status"),
-        }
+        Self { code, message: format!("HTTP status {status} without a gRPC status") }
     }
 }
 
@@ -179,10 +176,7 @@ mod tests {
 
     fn headers(pairs: &[(&'static str, &[u8])]) -> HeaderMap {
         let pair = |(name, value): &(&'static str, &[u8])| {
-            (
-                hyper::header::HeaderName::from_static(name),
-                HeaderValue::from_bytes(value).unwrap(),
-            )
+            (hyper::header::HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap())
         };
         pairs.iter().map(pair).collect()
     }

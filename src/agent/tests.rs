@@ -80,10 +80,7 @@ fn list_answered(
         answer(&mut session, stream);
         session.closed_by_client();
     });
-    let settings = Settings {
-        message_limit: 1000,
-        ..Settings::default()
-    };
+    let settings = Settings { message_limit: 1000, ..Settings::default() };
     let mut result = None;
     with_client(&agent, settings, async |client| {
         result = Some(client.list_models().await);
@@ -194,13 +191,7 @@ fn answers_that_break_the_rules() {
     let error = body(vec![0, 0, 0, 3, 0xe9], ok).unwrap_err();
     assert_eq!(error.code(), "RESOURCE_EXHAUSTED");
     let error = body(vec![0, 0, 0, 0, 1, 0xff], ok).unwrap_err();
-    assert!(matches!(
-        error,
-        Error::Malformed {
-            problem: Malformed::Protobuf(_),
-            ..
-        }
-    ));
+    assert!(matches!(error, Error::Malformed { problem: Malformed::Protobuf(_), .. }));
     let trailers_only = [OK_HEAD, ok].concat();
     let nothing = list_answered(move |session, stream| {
         session.headers(stream, &trailers_only, true);
@@ -434,10 +425,7 @@ fn an_agent_that_never_answers() {
         session.closed_by_client();
     });
     let settings = Settings {
-        deadlines: Deadlines {
-            control: Duration::from_millis(250),
-            ..Deadlines::default()
-        },
+        deadlines: Deadlines { control: Duration::from_millis(250), ..Deadlines::default() },
         ..Settings::default()
     };
     with_client(&agent, settings, async |client| {
@@ -472,10 +460,7 @@ fn a_request_above_the_limit_is_not_sent() {
         echo(&mut session);
         session.closed_by_client();
     });
-    let settings = Settings {
-        message_limit: 100,
-        ..Settings::default()
-    };
+    let settings = Settings { message_limit: 100, ..Settings::default() };
     with_client(&agent, settings, async |client| {
         let error = client.predict(&name("m"), input(100)).await.unwrap_err();
         assert_eq!(error.code(), "RESOURCE_EXHAUSTED");

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::path::Path;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
@@ -27,17 +28,14 @@ impl Transport {
     /// Connects. Has no deadline of its own.
     pub(super) async fn connect(address: &Address) -> io::Result<Self> {
         let socket = match address {
-            Address::Unix(path) => Socket::Unix(UnixStream::connect(path).await?),
-            Address::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                stream.set_nodelay(true)?;
-                Socket::Tcp(stream)
+            Address::Unix(path) => Socket::unix(path).await?,
+            Address::Tcp { host, port } => Socket::tcp(host, *port).await?,
+            Address::UnixOrLocalPort { socket, .. } if socket.exists() => {
+                Socket::unix(socket).await?
             }
+            Address::UnixOrLocalPort { port, .. } => Socket::tcp("localhost", *port).await?,
         };
-        Ok(Self {
-            socket: FuturesIo::new(socket),
-            sent: Rc::default(),
-        })
+        Ok(Self { socket: FuturesIo::new(socket), sent: Rc::default() })
     }
 
     /// How many bytes the kernel has taken so far.
@@ -102,6 +100,18 @@ impl Write for Transport {
 enum Socket {
     Unix(UnixStream),
     Tcp(TcpStream),
+}
+
+impl Socket {
+    async fn unix(path: &Path) -> io::Result<Self> {
+        UnixStream::connect(path).await.map(Self::Unix)
+    }
+
+    async fn tcp(host: &str, port: u16) -> io::Result<Self> {
+        let stream = TcpStream::connect((host, port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self::Tcp(stream))
+    }
 }
 
 impl AsyncRead for Socket {

@@ -1,1 +1,87 @@
-//! The JSON-RPC commands.
+//! The JSON-RPC commands that the cloud sends: what they are, and doing them.
+//!
+//! [`Request`] is a command as it came, parsed; [`Commands::run`] does it; a [`Reply`] is what
+//! comes of it. Commands run concurrently. One file a method.
+
+mod activity;
+mod configure;
+mod context;
+mod data;
+mod data_capture_status;
+mod describe_model;
+mod error;
+mod list_models;
+mod load_model;
+mod location;
+mod method;
+mod places;
+mod predict;
+mod reload_model;
+mod reply;
+mod request;
+mod unload_model;
+
+use std::rc::Rc;
+
+pub use activity::{Activity, AgentHealth};
+pub use context::{Context, Surroundings};
+pub use error::Error;
+pub use location::Location;
+pub use method::{METHODS, Method};
+pub use reply::{Reply, Success};
+pub use request::{Call, Id, Request};
+
+use activity::Progress;
+
+/// Does commands.
+pub struct Commands {
+    context: Rc<Context>,
+}
+
+impl Commands {
+    /// Commands that work on these surroundings.
+    pub fn new(context: Rc<Context>) -> Self {
+        Self { context }
+    }
+
+    /// What the commands work on.
+    pub fn context(&self) -> &Rc<Context> {
+        &self.context
+    }
+
+    /// Does what was asked and tells what came of it. Never fails: an error is a reply too.
+    pub async fn run(&self, request: Request) -> Reply {
+        let Request { id, method, call } = request;
+        let activity = &self.context.activity;
+        let progress = activity.begin(&id, method.as_ref());
+        let outcome = match call {
+            Ok(call) => self.call(call, &progress).await,
+            Err(error) => Err(error),
+        };
+        let name = method.as_ref().map_or("a request", Method::name);
+        match &outcome {
+            Ok(_) => log::info!("{name} (id {id}): done"),
+            Err(error) => log::error!("{name} (id {id}): {}: {error}", error.code()),
+        }
+        progress.end(outcome.is_ok());
+        Reply::new(id, method, outcome)
+    }
+
+    async fn call(&self, call: Call, progress: &Progress) -> Result<Success, Error> {
+        let context = &self.context;
+        match call {
+            Call::ListModels => list_models::run(context).await,
+            Call::LoadModel { name, file } => {
+                load_model::run(context, progress, &name, &file).await
+            }
+            Call::DescribeModel { name } => describe_model::run(context, &name).await,
+            Call::ReloadModel { name, file } => {
+                reload_model::run(context, progress, &name, &file).await
+            }
+            Call::UnloadModel { name } => unload_model::run(context, &name).await,
+            Call::Predict(prediction) => predict::run(context, progress, *prediction).await,
+            Call::DataCaptureStatus { id } => data_capture_status::run(context, id).await,
+            Call::Configure(update) => Ok(configure::run(context, *update)),
+        }
+    }
+}

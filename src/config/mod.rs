@@ -1,1 +1,79 @@
-//! Configuration: environment, remote updates, redaction.
+//! Configuration: from the environment at start, and from the cloud while running.
+//!
+//! Everything is parsed here, once, into types that cannot be wrong; everything that is wrong is
+//! reported together.
+
+mod environment;
+mod storage;
+mod update;
+mod view;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use environment::{Problem, Problems, VARIABLES, Variable};
+pub use storage::{Storage, Unset};
+pub use update::{InvalidUpdate, Update};
+pub use view::view;
+
+use crate::agent::Address;
+use crate::logging::Levels;
+
+/// What the operator decides.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The translator's name; the device's id is this and `-0`.
+    pub device_name: DeviceName,
+    /// Edge Core's socket.
+    pub edge_socket: PathBuf,
+    /// Where the SageMaker Edge Agent listens.
+    pub agent: Address,
+    /// The directory of models and data; the agent must see it under the same path.
+    pub models_path: PathBuf,
+    /// How long a command may hold its request before it is acknowledged without its result.
+    pub sync_window: Duration,
+    /// The largest resource value, in bytes.
+    pub value_limit: usize,
+    /// The form of results.
+    pub reply_format: ReplyFormat,
+    /// What is logged.
+    pub log_levels: Levels,
+    /// S3, as far as it is set; the cloud may change it.
+    pub storage: Storage,
+}
+
+/// A translator's name, 1 to 128 characters, none of them a control character or `/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceName(String);
+
+impl DeviceName {
+    /// Checks a name. Edge Core fails over a device id of 300 characters, and has paths of ids.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let length = text.chars().count();
+        if (1..=128).contains(&length) && !text.chars().any(|c| c.is_control() || c == '/') {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("must have 1 to 128 characters, none of them a control character or /".to_owned())
+        }
+    }
+
+    /// The translator's name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The id of the translator's one device.
+    pub fn device_id(&self) -> String {
+        format!("{}-0", self.0)
+    }
+}
+
+/// The form of a result value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReplyFormat {
+    /// `{"error","reply","response","details"}` with `jsonrpc`, `id` and `method`.
+    #[default]
+    Sapt,
+    /// A plain JSON-RPC 2.0 response.
+    JsonRpc,
+}

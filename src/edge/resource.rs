@@ -90,6 +90,11 @@ impl Values {
         self.unsent = [true; 5];
     }
 
+    /// Edge Core has something else than this resource's value.
+    pub fn forget(&mut self, resource: Resource) {
+        self.unsent[resource.index()] = true;
+    }
+
     /// What Edge Core does not have yet, from now on taken as sent.
     pub fn take_unsent(&mut self) -> Vec<(Resource, String)> {
         let unsent = std::mem::take(&mut self.unsent);
@@ -124,6 +129,8 @@ mod tests {
         values.set(Resource::Status, "{\"predict\":\"idle\"}".to_owned());
         let unsent = values.take_unsent();
         assert_eq!(unsent, [(Resource::Status, "{\"predict\":\"idle\"}".to_owned())]);
+        values.forget(Resource::Configuration);
+        assert_eq!(values.take_unsent().len(), 1);
         values.forget_sent();
         assert_eq!(values.take_unsent().len(), 5);
     }

@@ -211,6 +211,11 @@ impl Request {
         if self.received.elapsed() < ANSWER_WITHIN {
             self.link.say(message::acknowledgement(&self.id));
         }
+        // Edge Core takes what an acknowledged PUT wrote, secrets and all, for the resource's value.
+        if self.operation == Operation::Write {
+            self.session.values.borrow_mut().forget(self.resource);
+            self.session.send_unsent().await;
+        }
     }
 
     /// Refuses what was never a command; the cloud sees a bare 5.00.

@@ -50,9 +50,7 @@ fn for_answer(answer: &Answer) -> Option<String> {
             Some("AuthorizationHeaderMalformed" | "IllegalLocationConstraintException")
         );
     if let (Some(region), true) = (&answer.region, wrong_region) {
-        return Some(format!(
-            "the bucket is in the region {region}, set SAPT_AWS_REGION={region}"
-        ));
+        return Some(format!("the bucket is in the region {region}, set SAPT_AWS_REGION={region}"));
     }
     let advice = match (answer.code.as_deref(), answer.status) {
         (Some("NoSuchKey"), _) => "check the object's name and the configured directory",
@@ -125,34 +123,14 @@ mod tests {
             (404, "NoSuchBucket", None, "SAPT_AWS_S3_BUCKET"),
             (403, "AccessDenied", None, "s3:GetObject"),
             (403, "AccessDenied", Some("us-east-1"), "s3:GetObject"),
-            (
-                400,
-                "ExpiredToken",
-                Some("us-east-1"),
-                "SAPT_AWS_SESSION_TOKEN",
-            ),
-            (
-                403,
-                "SignatureDoesNotMatch",
-                None,
-                "SAPT_AWS_SECRET_ACCESS_KEY",
-            ),
+            (400, "ExpiredToken", Some("us-east-1"), "SAPT_AWS_SESSION_TOKEN"),
+            (403, "SignatureDoesNotMatch", None, "SAPT_AWS_SECRET_ACCESS_KEY"),
             (403, "InvalidAccessKeyId", None, "SAPT_AWS_ACCESS_KEY_ID"),
             (400, "ExpiredToken", None, "SAPT_AWS_SESSION_TOKEN"),
             (403, "RequestTimeTooSkewed", None, "clock"),
-            (
-                301,
-                "PermanentRedirect",
-                Some("eu-west-1"),
-                "SAPT_AWS_REGION=eu-west-1",
-            ),
+            (301, "PermanentRedirect", Some("eu-west-1"), "SAPT_AWS_REGION=eu-west-1"),
             (301, "", None, "SAPT_AWS_REGION"),
-            (
-                400,
-                "AuthorizationHeaderMalformed",
-                Some("eu-west-1"),
-                "SAPT_AWS_REGION=eu-west-1",
-            ),
+            (400, "AuthorizationHeaderMalformed", Some("eu-west-1"), "SAPT_AWS_REGION=eu-west-1"),
             (403, "", None, "access key"),
             (400, "", None, "SAPT_AWS_ENDPOINT_URL"),
         ] {
@@ -171,9 +149,6 @@ mod tests {
             ..Answer::default()
         };
         let advice = for_answer(&answer).unwrap();
-        assert!(
-            advice.contains("bkt.s3.eu-west-1.amazonaws.com"),
-            "{advice}"
-        );
+        assert!(advice.contains("bkt.s3.eu-west-1.amazonaws.com"), "{advice}");
     }
 }

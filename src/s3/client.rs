@@ -57,6 +57,7 @@ pub struct Settings {
 }
 
 /// What a client needs of the world.
+#[derive(Clone)]
 pub struct Io {
     /// Drives the connections.
     pub executor: Rc<LocalExecutor<'static>>,
@@ -74,19 +75,13 @@ impl Client {
             tls: Tls::new(io.roots),
             timeouts: settings.timeouts,
         };
-        Self(Rc::new(Inner {
-            settings,
-            clock: io.clock,
-            connector,
-            idle: Rc::default(),
-        }))
+        Self(Rc::new(Inner { settings, clock: io.clock, connector, idle: Rc::default() }))
     }
 
     /// Begins to read an object; [`Object::chunk`] gives its content.
     pub async fn read(&self, bucket: &Bucket, key: &S3Key) -> Result<Object, Error> {
-        let (answer, connection, location) = self
-            .request(&Method::GET, bucket, key, Payload::None)
-            .await?;
+        let (answer, connection, location) =
+            self.request(&Method::GET, bucket, key, Payload::None).await?;
         let context = ReadContext {
             bucket: bucket.clone(),
             key: key.clone(),
@@ -117,11 +112,9 @@ impl Client {
                 }
                 Payload::bytes(Bytes::new())
             }
-            Upload::Stream { length, stream } => Payload::Stream {
-                length,
-                stream: Some(stream),
-                failure: SourceFailure::default(),
-            },
+            Upload::Stream { length, stream } => {
+                Payload::Stream { length, stream: Some(stream), failure: SourceFailure::default() }
+            }
         };
         let (answer, connection, _) = self.request(&Method::PUT, bucket, key, payload).await?;
         let (_, whole) = self.read_small(answer.into_body()).await;
@@ -139,12 +132,7 @@ impl Client {
         key: &S3Key,
         mut payload: Payload,
     ) -> Result<(Response<Incoming>, Connection, Location), Error> {
-        let Settings {
-            endpoint,
-            region,
-            retry,
-            ..
-        } = &self.0.settings;
+        let Settings { endpoint, region, retry, .. } = &self.0.settings;
         let location = endpoint.locate(region, bucket, key);
         let mut tries = 1;
         loop {
@@ -167,9 +155,7 @@ impl Client {
         location: &Location,
         payload: &mut Payload,
     ) -> Result<(Response<Incoming>, Connection), Cause> {
-        let Inner {
-            connector, idle, ..
-        } = &*self.0;
+        let Inner { connector, idle, .. } = &*self.0;
         // What can be sent only once does not get a connection that may be stale.
         if payload.can_be_sent_again()
             && let Some(connection) = idle.take(&location.origin, &connector.timeouts).await
@@ -190,11 +176,7 @@ impl Client {
         payload: &mut Payload,
         mut connection: Connection,
     ) -> Result<(Response<Incoming>, Connection), Cause> {
-        let Settings {
-            region,
-            credentials,
-            ..
-        } = &self.0.settings;
+        let Settings { region, credentials, .. } = &self.0.settings;
         // Signed for this moment: S3 refuses a signature that is a quarter of an hour old.
         let moment = Moment::from((self.0.clock)());
         let signer = Signer::new(credentials, Scope::new(moment, region.as_str(), "s3"));
@@ -244,9 +226,7 @@ impl Client {
         tries: u32,
         cause: Cause,
     ) -> Error {
-        let Settings {
-            endpoint, region, ..
-        } = &self.0.settings;
+        let Settings { endpoint, region, .. } = &self.0.settings;
         let host = endpoint.locate(region, bucket, key).origin.to_string();
         Error::new(method, (bucket, key), host, tries, cause)
     }

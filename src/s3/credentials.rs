@@ -25,9 +25,6 @@ mod tests {
             session_token: Some(Secret::new("hunter3")),
         };
         let shown = format!("{credentials:?}");
-        assert!(
-            shown.contains("AKID") && !shown.contains("hunter"),
-            "{shown}"
-        );
+        assert!(shown.contains("AKID") && !shown.contains("hunter"), "{shown}");
     }
 }

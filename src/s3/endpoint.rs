@@ -57,11 +57,9 @@ impl Endpoint {
         }
         let port = match port {
             None => default_port(tls),
-            Some(port) => port
-                .parse()
-                .ok()
-                .filter(|port| *port != 0)
-                .ok_or(InvalidEndpoint::Port)?,
+            Some(port) => {
+                port.parse().ok().filter(|port| *port != 0).ok_or(InvalidEndpoint::Port)?
+            }
         };
         Ok(Self::Server(Origin { tls, host, port }))
     }
@@ -70,10 +68,9 @@ impl Endpoint {
     pub(super) fn locate(&self, region: &Region, bucket: &Bucket, key: &S3Key) -> Location {
         let key = percent::encode_path(key.as_str());
         match self {
-            Self::Server(origin) => Location {
-                origin: origin.clone(),
-                path: format!("/{bucket}/{key}"),
-            },
+            Self::Server(origin) => {
+                Location { origin: origin.clone(), path: format!("/{bucket}/{key}") }
+            }
             Self::Aws => {
                 let host = format!("s3.{region}.{}", region.domain());
                 let (host, path) = if bucket.is_dns_label() {
@@ -81,11 +78,7 @@ impl Endpoint {
                 } else {
                     (host, format!("/{bucket}/{key}"))
                 };
-                let origin = Origin {
-                    tls: true,
-                    host,
-                    port: default_port(true),
-                };
+                let origin = Origin { tls: true, host, port: default_port(true) };
                 Location { origin, path }
             }
         }
@@ -179,11 +172,7 @@ mod tests {
             &Bucket::parse(bucket).unwrap(),
             &S3Key::parse(key).unwrap(),
         );
-        (
-            location.origin.tls,
-            location.origin.to_string(),
-            location.path,
-        )
+        (location.origin.tls, location.origin.to_string(), location.path)
     }
 
     #[test]
@@ -210,24 +199,11 @@ mod tests {
     fn aws_is_virtual_hosted_where_it_can_be() {
         for (region, bucket, host, path) in [
             ("us-east-1", "bkt", "bkt.s3.us-east-1.amazonaws.com", "//k"),
-            (
-                "cn-north-1",
-                "bkt",
-                "bkt.s3.cn-north-1.amazonaws.com.cn",
-                "//k",
-            ),
-            (
-                "eu-west-1",
-                "my.bkt",
-                "s3.eu-west-1.amazonaws.com",
-                "/my.bkt//k",
-            ),
+            ("cn-north-1", "bkt", "bkt.s3.cn-north-1.amazonaws.com.cn", "//k"),
+            ("eu-west-1", "my.bkt", "s3.eu-west-1.amazonaws.com", "/my.bkt//k"),
             ("eu-west-1", "Bkt", "s3.eu-west-1.amazonaws.com", "/Bkt//k"),
         ] {
-            assert_eq!(
-                location("", region, bucket, "/k"),
-                (true, host.into(), path.into())
-            );
+            assert_eq!(location("", region, bucket, "/k"), (true, host.into(), path.into()));
         }
     }
 

@@ -157,20 +157,9 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failure {
-            method,
-            bucket,
-            key,
-            host,
-            tries,
-            cause,
-        } = &*self.0;
+        let Failure { method, bucket, key, host, tries, cause } = &*self.0;
         // A key may hold line breaks and escape sequences; this is one line.
-        write!(
-            f,
-            "{method} s3://{bucket}/{} at {host}: {cause}; ",
-            key.escape_debug()
-        )?;
+        write!(f, "{method} s3://{bucket}/{} at {host}: {cause}; ", key.escape_debug())?;
         match (cause.is_transient(), tries) {
             (true, 2..) => write!(f, "given up after {tries} tries, later it may work")?,
             (true, _) => f.write_str("it may work when tried again")?,
@@ -242,16 +231,10 @@ impl fmt::Display for Cause {
                 write!(f, "{what} within {} s", limit.as_secs_f32())
             }
             Self::Connection(error) => {
-                write!(
-                    f,
-                    "the connection failed before the answer ({})",
-                    Chain(error)
-                )
+                write!(f, "the connection failed before the answer ({})", Chain(error))
             }
             Self::Answer(answer) => answer.fmt(f),
-            Self::Truncated {
-                expected, received, ..
-            } => {
+            Self::Truncated { expected, received, .. } => {
                 write!(f, "the object was cut off after {received} ")?;
                 match expected {
                     Some(expected) => write!(f, "of {expected} bytes"),
@@ -292,10 +275,7 @@ impl Answer {
     fn is_transient(&self) -> bool {
         // `RequestTimeout` comes with a 400: S3 did not get the whole request in time.
         matches!(self.status, 429 | 500 | 502 | 503 | 504)
-            || matches!(
-                self.code.as_deref(),
-                Some("RequestTimeout" | "SlowDown" | "InternalError")
-            )
+            || matches!(self.code.as_deref(), Some("RequestTimeout" | "SlowDown" | "InternalError"))
     }
 }
 
@@ -337,10 +317,7 @@ mod tests {
     fn error(tries: u32, cause: Cause) -> Error {
         Error::new(
             &Method::GET,
-            (
-                &Bucket::parse("bkt").unwrap(),
-                &S3Key::parse("a\nb").unwrap(),
-            ),
+            (&Bucket::parse("bkt").unwrap(), &S3Key::parse("a\nb").unwrap()),
             "minio:9000".into(),
             tries,
             cause,
@@ -348,11 +325,7 @@ mod tests {
     }
 
     fn answer(status: u16, code: &str) -> Answer {
-        Answer {
-            status,
-            code: Some(code.into()),
-            ..Answer::default()
-        }
+        Answer { status, code: Some(code.into()), ..Answer::default() }
     }
 
     #[test]

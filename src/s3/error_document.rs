@@ -23,10 +23,7 @@ impl ErrorDocument {
         let Some((_, error)) = open_tag(text, "Error") else {
             // What is not S3 explains itself in plain text, if at all; pages are no use in a line.
             let is_page = text.trim_start().starts_with('<');
-            return Self {
-                message: if is_page { None } else { line(text) },
-                ..Self::default()
-            };
+            return Self { message: if is_page { None } else { line(text) }, ..Self::default() };
         };
         Self {
             code: element(error, "Code"),
@@ -146,10 +143,7 @@ mod tests {
               a &lt;b&gt; &amp;amp; &#233;&#xe9; &unknown; &\n c</Message><RequestId/><Region></Region>",
         );
         assert_eq!(document.code.as_deref(), Some("NoSuchKey"));
-        assert_eq!(
-            document.message.as_deref(),
-            Some("a <b> &amp; éé &unknown; & c")
-        );
+        assert_eq!(document.message.as_deref(), Some("a <b> &amp; éé &unknown; & c"));
         assert_eq!(document.request_id, None);
         assert_eq!(document.region, None);
     }

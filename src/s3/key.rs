@@ -97,9 +97,6 @@ mod tests {
         assert_eq!(S3Key::parse(""), Err(InvalidKey::Empty));
         assert_eq!(S3Key::join("a/", ""), Err(InvalidKey::Empty));
         assert!(S3Key::parse(&"é".repeat(512)).is_ok());
-        assert_eq!(
-            S3Key::join("a", &"x".repeat(1023)),
-            Err(InvalidKey::TooLong(1025))
-        );
+        assert_eq!(S3Key::join("a", &"x".repeat(1023)), Err(InvalidKey::TooLong(1025)));
     }
 }

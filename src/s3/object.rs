@@ -43,9 +43,7 @@ impl Object {
         context: ReadContext,
     ) -> Result<Self, Error> {
         let length = body.size_hint().exact();
-        let etag = headers
-            .get(ETAG)
-            .and_then(|etag| Some(etag.to_str().ok()?.to_owned()));
+        let etag = headers.get(ETAG).and_then(|etag| Some(etag.to_str().ok()?.to_owned()));
         let object = Self {
             length,
             etag,
@@ -97,18 +95,12 @@ impl Object {
     /// The rest of the body in one piece, refused above `limit` bytes.
     pub(super) async fn into_bytes(mut self, limit: u64) -> Result<Bytes, Error> {
         if let Some(length) = self.length.filter(|length| *length > limit) {
-            return Err(self.error(Cause::TooLarge {
-                limit,
-                length: Some(length),
-            }));
+            return Err(self.error(Cause::TooLarge { limit, length: Some(length) }));
         }
         let mut whole = BytesMut::with_capacity(self.length.unwrap_or(0) as usize);
         while let Some(part) = self.chunk().await? {
             if self.received > limit {
-                return Err(self.error(Cause::TooLarge {
-                    limit,
-                    length: None,
-                }));
+                return Err(self.error(Cause::TooLarge { limit, length: None }));
             }
             whole.extend_from_slice(&part);
         }
@@ -116,17 +108,11 @@ impl Object {
     }
 
     fn truncated(&self, error: Option<hyper::Error>) -> Error {
-        self.error(Cause::Truncated {
-            expected: self.length,
-            received: self.received,
-            error,
-        })
+        self.error(Cause::Truncated { expected: self.length, received: self.received, error })
     }
 
     fn error(&self, cause: Cause) -> Error {
-        let ReadContext {
-            bucket, key, host, ..
-        } = &self.context;
+        let ReadContext { bucket, key, host, .. } = &self.context;
         Error::new(&Method::GET, (bucket, key), host.clone(), 1, cause)
     }
 }

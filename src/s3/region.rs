@@ -9,13 +9,18 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Region(String);
 
+impl Default for Region {
+    /// `us-east-1`, AWS's own default.
+    fn default() -> Self {
+        Self("us-east-1".to_owned())
+    }
+}
+
 impl Region {
     /// Checks a name that came from outside.
     pub fn parse(text: &str) -> Result<Self, InvalidRegion> {
         let valid = (1..=63).contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && !text.starts_with('-')
             && !text.ends_with('-');
         if valid {
@@ -32,11 +37,7 @@ impl Region {
 
     /// The domain of AWS's partition that the region belongs to.
     pub(super) fn domain(&self) -> &'static str {
-        if self.0.starts_with("cn-") {
-            "amazonaws.com.cn"
-        } else {
-            "amazonaws.com"
-        }
+        if self.0.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
     }
 }
 
@@ -52,11 +53,7 @@ pub struct InvalidRegion(String);
 
 impl fmt::Display for InvalidRegion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is not a region: give its short name, such as us-east-1",
-            self.0
-        )
+        write!(f, "{:?} is not a region: give its short name, such as us-east-1", self.0)
     }
 }
 
@@ -71,16 +68,7 @@ mod tests {
         for good in ["us-east-1", "cn-north-1", "garage", "us-gov-west-1"] {
             assert_eq!(Region::parse(good).unwrap().as_str(), good);
         }
-        for bad in [
-            "",
-            "us east",
-            "-a",
-            "a-",
-            "a/b",
-            "a.b",
-            "é",
-            &"x".repeat(64),
-        ] {
+        for bad in ["", "us east", "-a", "a-", "a/b", "a.b", "é", &"x".repeat(64)] {
             assert!(Region::parse(bad).is_err(), "{bad:?}");
         }
     }

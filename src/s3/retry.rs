@@ -15,11 +15,7 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self {
-            tries: 3,
-            base: Duration::from_millis(500),
-            limit: Duration::from_secs(10),
-        }
+        Self { tries: 3, base: Duration::from_millis(500), limit: Duration::from_secs(10) }
     }
 }
 
@@ -29,14 +25,10 @@ impl Retry {
     /// Full jitter spreads a fleet whose requests failed together better than a fixed part does
     /// ("Exponential Backoff And Jitter", AWS Architecture Blog).
     pub fn delay(&self, failed: u32, random: u32) -> Duration {
-        let doubled = self.base.saturating_mul(
-            1_u32
-                .checked_shl(failed.saturating_sub(1))
-                .unwrap_or(u32::MAX),
-        );
-        doubled
-            .min(self.limit)
-            .mul_f64(f64::from(random) / f64::from(u32::MAX))
+        let doubled = self
+            .base
+            .saturating_mul(1_u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX));
+        doubled.min(self.limit).mul_f64(f64::from(random) / f64::from(u32::MAX))
     }
 }
 

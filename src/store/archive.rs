@@ -32,11 +32,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            bytes: 64 << 30,
-            entries: 100_000,
-            depth: 32,
-        }
+        Self { bytes: 64 << 30, entries: 100_000, depth: 32 }
     }
 }
 
@@ -58,10 +54,7 @@ pub(super) fn extract(
     limits: Limits,
 ) -> Result<Extracted, Error> {
     let failure = RefCell::new(None);
-    let source = Source {
-        inner: archive,
-        failure: &failure,
-    };
+    let source = Source { inner: archive, failure: &failure };
     let result = extract_from(source, directory, limits);
     // What the source says is the cause of whatever came after it.
     match failure.take() {
@@ -71,16 +64,10 @@ pub(super) fn extract(
 }
 
 fn extract_from(source: Source<'_>, directory: &Path, limits: Limits) -> Result<Extracted, Error> {
-    let meter = Rc::new(Meter {
-        allowance: Cell::new(None),
-        ended: Cell::new(false),
-    });
+    let meter = Rc::new(Meter { allowance: Cell::new(None), ended: Cell::new(false) });
     let uncompressed = Uncompressed::recognise(source)?;
     let proves_completeness = uncompressed.proves_completeness();
-    let mut archive = tar::Archive::new(Metered {
-        inner: uncompressed,
-        meter: Rc::clone(&meter),
-    });
+    let mut archive = tar::Archive::new(Metered { inner: uncompressed, meter: Rc::clone(&meter) });
     let mut extraction = Extraction {
         tree: Tree::new(directory, limits.entries),
         limits,
@@ -124,9 +111,7 @@ impl Meter {
         if self.ended.get() || error.kind() == io::ErrorKind::UnexpectedEof {
             Error::CutOff
         } else {
-            Error::Damaged {
-                problem: error.to_string(),
-            }
+            Error::Damaged { problem: error.to_string() }
         }
     }
 }
@@ -142,17 +127,13 @@ impl Read for Metered<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let allowance = self.meter.allowance.get();
         let most = allowance.map_or(buffer.len(), |bytes| {
-            buffer
-                .len()
-                .min(usize::try_from(bytes).unwrap_or(usize::MAX))
+            buffer.len().min(usize::try_from(bytes).unwrap_or(usize::MAX))
         });
         if most == 0 && !buffer.is_empty() {
             return Err(io::Error::other("the description of an entry is too long"));
         }
         let length = self.inner.read(&mut buffer[..most])?;
-        self.meter
-            .allowance
-            .set(allowance.map(|bytes| bytes.saturating_sub(length as u64)));
+        self.meter.allowance.set(allowance.map(|bytes| bytes.saturating_sub(length as u64)));
         if length == 0 && !buffer.is_empty() {
             self.meter.ended.set(true);
         }
@@ -173,10 +154,8 @@ struct Extraction<'a> {
 impl Extraction<'_> {
     fn entry<R: Read>(&mut self, mut entry: Entry<'_, R>) -> Result<(), Error> {
         let name = entry.path_bytes().into_owned();
-        let refused = |reason| Error::Refused {
-            entry: format!("\"{}\"", name.escape_ascii()),
-            reason,
-        };
+        let refused =
+            |reason| Error::Refused { entry: format!("\"{}\"", name.escape_ascii()), reason };
         self.check_extensions(&mut entry, &refused)?;
         self.meter.allowance.set(None);
         let kind = entry.header().entry_type();
@@ -186,10 +165,7 @@ impl Extraction<'_> {
         let path = EntryPath::parse(&name, self.limits.depth).map_err(refused)?;
         match kind {
             EntryType::Regular | EntryType::Continuous if !path.names_directory => {
-                let mode = entry
-                    .header()
-                    .mode()
-                    .map_err(|error| self.meter.damage(&error))?;
+                let mode = entry.header().mode().map_err(|error| self.meter.damage(&error))?;
                 let size = entry.size();
                 self.extracted.bytes = self.extracted.bytes.saturating_add(size);
                 if self.extracted.bytes > self.limits.bytes {
@@ -223,9 +199,7 @@ impl Extraction<'_> {
                     self.tree.hard_link(&path, &target, &refused)
                 }
             }
-            other => Err(refused(Refusal::Kind {
-                kind: kind_in_words(other),
-            })),
+            other => Err(refused(Refusal::Kind { kind: kind_in_words(other) })),
         }
     }
 
@@ -238,9 +212,7 @@ impl Extraction<'_> {
         refused: &dyn Fn(Refusal) -> Error,
     ) -> Result<(), Error> {
         let global = entry.header().entry_type() == EntryType::XGlobalHeader;
-        let extensions = entry
-            .pax_extensions()
-            .map_err(|error| self.meter.damage(&error))?;
+        let extensions = entry.pax_extensions().map_err(|error| self.meter.damage(&error))?;
         let mut seen: Vec<&[u8]> = Vec::new();
         for extension in extensions.into_iter().flatten() {
             let extension = extension.map_err(|_| refused(Refusal::Ambiguous))?;
@@ -250,9 +222,7 @@ impl Extraction<'_> {
                 return Err(refused(Refusal::Kind { kind }));
             }
             if [&b"path"[..], b"linkpath", b"size"].contains(&key) {
-                let number = extension
-                    .value()
-                    .is_ok_and(|value| value.parse::<u64>().is_ok());
+                let number = extension.value().is_ok_and(|value| value.parse::<u64>().is_ok());
                 if global || seen.contains(&key) || (key == b"size" && !number) {
                     return Err(refused(Refusal::Ambiguous));
                 }
@@ -265,9 +235,8 @@ impl Extraction<'_> {
     fn copy(&mut self, content: &mut dyn Read, file: &mut NewFile, size: u64) -> Result<(), Error> {
         let mut rest = size;
         while rest > 0 {
-            let length = content
-                .read(&mut self.buffer)
-                .map_err(|error| self.meter.damage(&error))?;
+            let length =
+                content.read(&mut self.buffer).map_err(|error| self.meter.damage(&error))?;
             if length == 0 {
                 return Err(Error::CutOff);
             }
@@ -283,9 +252,8 @@ impl Extraction<'_> {
         // The padding that archivers write is allowed whatever the limit.
         let most = self.limits.bytes.saturating_add(1024 * BLOCK as u64);
         loop {
-            let length = content
-                .read(&mut self.buffer)
-                .map_err(|error| self.meter.damage(&error))?;
+            let length =
+                content.read(&mut self.buffer).map_err(|error| self.meter.damage(&error))?;
             if length == 0 {
                 return Ok(self.skipped - before);
             }
@@ -297,9 +265,7 @@ impl Extraction<'_> {
     }
 
     fn too_many_bytes(&self) -> Error {
-        Error::TooManyBytes {
-            limit: self.limits.bytes,
-        }
+        Error::TooManyBytes { limit: self.limits.bytes }
     }
 }
 

@@ -21,10 +21,7 @@ impl Place {
     pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path().join("models")).unwrap();
-        Self {
-            _directory: directory,
-            store,
-        }
+        Self { _directory: directory, store }
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -144,9 +141,7 @@ pub(super) fn model(content: &str) -> Vec<u8> {
     let mut header = Header::new_gnu();
     header.set_size(content.len() as u64);
     header.set_mode(0o600);
-    builder
-        .append_data(&mut header, "model.onnx", content.as_bytes())
-        .unwrap();
+    builder.append_data(&mut header, "model.onnx", content.as_bytes()).unwrap();
     gzip(&builder.into_inner().unwrap())
 }
 
@@ -174,26 +169,12 @@ fn files_directories_and_links_as_they_were_packed() {
     ]);
     for bytes in [gzip(&bytes), bytes] {
         let (staging, extracted) = place.extract(&bytes).unwrap();
-        assert_eq!(
-            extracted,
-            Extracted {
-                files: 4,
-                bytes: 4 + 70_000 + 1
-            }
-        );
+        assert_eq!(extracted, Extracted { files: 4, bytes: 4 + 70_000 + 1 });
         staging.install().unwrap().keep().unwrap();
         let model = place.store.model_path(&name("demo"));
         assert_eq!(
             names(&model),
-            [
-                "again",
-                "compiled.so",
-                "implied",
-                "latest",
-                "old",
-                "setuid",
-                "sub"
-            ]
+            ["again", "compiled.so", "implied", "latest", "old", "setuid", "sub"]
         );
         assert_eq!(fs::read(model.join("sub/params")).unwrap(), [7; 70_000]);
         assert_eq!(fs::read(model.join("latest")).unwrap(), [7; 70_000]);
@@ -232,9 +213,7 @@ fn long_and_strange_names() {
     header.set_size(3);
     header.set_mode(0o644);
     // The GNU way, and for the link both of them.
-    builder
-        .append_data(&mut header, &long, &b"gnu"[..])
-        .unwrap();
+    builder.append_data(&mut header, &long, &b"gnu"[..]).unwrap();
     let mut header = Header::new_gnu();
     header.set_entry_type(EntryType::Symlink);
     header.set_size(0);
@@ -244,10 +223,7 @@ fn long_and_strange_names() {
     let long_by_pax = "p".repeat(250);
     bytes.extend(archive(&[
         pax(EntryType::XGlobalHeader, &["comment=0123456789abcdef"]),
-        pax(
-            EntryType::XHeader,
-            &[&format!("path={long_by_pax}"), "mtime=1.5", "size=3"],
-        ),
+        pax(EntryType::XHeader, &[&format!("path={long_by_pax}"), "mtime=1.5", "size=3"]),
         file("short", b"pax"),
         pax(EntryType::XHeader, &[&format!("linkpath={long}")]),
         link("by-pax", "short"),
@@ -265,14 +241,8 @@ fn long_and_strange_names() {
 #[test]
 fn limits_hold_before_anything_is_written_above_them() {
     let directory = tempfile::tempdir().unwrap();
-    let limits = Limits {
-        bytes: 1000,
-        entries: 5,
-        depth: 3,
-    };
-    let store = Store::open(directory.path().to_owned())
-        .unwrap()
-        .with_limits(limits);
+    let limits = Limits { bytes: 1000, entries: 5, depth: 3 };
+    let store = Store::open(directory.path().to_owned()).unwrap().with_limits(limits);
     let extract = |entries: &[Vec<u8>]| {
         let mut staging = store.stage(&name("demo")).unwrap();
         staging.extract(&gzip(&archive(entries))[..])
@@ -287,15 +257,9 @@ fn limits_hold_before_anything_is_written_above_them() {
     assert!(matches!(claimed, Err(Error::TooManyBytes { .. })));
     // What nothing is made of counts, during the archive and after its end.
     let padded = entry(EntryType::Directory, b"d/", b"", &vec![0; 600_000]);
-    assert!(matches!(
-        extract(&[padded]),
-        Err(Error::TooManyBytes { .. })
-    ));
+    assert!(matches!(extract(&[padded]), Err(Error::TooManyBytes { .. })));
     let padding = vec![0; 600_000];
-    assert!(matches!(
-        extract(&[file("a", b""), padding]),
-        Err(Error::TooManyBytes { .. })
-    ));
+    assert!(matches!(extract(&[file("a", b""), padding]), Err(Error::TooManyBytes { .. })));
     assert!(extract(&[file("a/b/c", b""), file("d", b""), link("e", "d")]).is_ok());
     assert!(matches!(
         extract(&[file("a/b/c", b""), file("d/e/f", b"")]),
@@ -303,10 +267,7 @@ fn limits_hold_before_anything_is_written_above_them() {
     ));
     assert!(matches!(
         extract(&[file("a/b/c/d", b"")]),
-        Err(Error::Refused {
-            reason: Refusal::TooDeep { limit: 3 },
-            ..
-        })
+        Err(Error::Refused { reason: Refusal::TooDeep { limit: 3 }, .. })
     ));
 }
 
@@ -324,10 +285,7 @@ fn what_describes_an_entry_cannot_fill_the_memory() {
     let mut read = 0;
     let endless = std::io::repeat(b'a').take(1 << 30);
     let mut source = start.chain(endless);
-    let counted = Counted {
-        inner: &mut source,
-        read: &mut read,
-    };
+    let counted = Counted { inner: &mut source, read: &mut read };
     let error = staging.extract(counted).unwrap_err();
     assert!(error.to_string().contains("description"), "{error}");
     assert!(read < 4 << 20, "{read}");
@@ -364,10 +322,7 @@ fn an_archive_without_files_is_an_error() {
             assert!(matches!(place.extract(&bytes), Err(Error::Empty)));
         }
     }
-    assert!(matches!(
-        place.extract(b""),
-        Err(Error::UnknownFormat { .. })
-    ));
+    assert!(matches!(place.extract(b""), Err(Error::UnknownFormat { .. })));
     assert!(matches!(place.extract(&gzip(b"")), Err(Error::Empty)));
     let error = place.extract(&gzip(b"not a tar")).unwrap_err();
     assert!(matches!(error, Error::CutOff), "{error}");
@@ -443,9 +398,7 @@ fn the_sources_own_words_are_the_error() {
         let sending = std::thread::spawn(move || {
             smol::block_on(async {
                 for piece in content.chunks(97) {
-                    feed.send(bytes::Bytes::copy_from_slice(piece))
-                        .await
-                        .unwrap();
+                    feed.send(bytes::Bytes::copy_from_slice(piece)).await.unwrap();
                 }
                 feed.fail("S3 answered 503 SlowDown".to_owned()).await
             })
@@ -453,10 +406,7 @@ fn the_sources_own_words_are_the_error() {
         let mut staging = place.store.stage(&name("demo")).unwrap();
         let error = staging.extract(reader).unwrap_err();
         assert!(matches!(error, Error::Source(_)));
-        assert_eq!(
-            error.to_string(),
-            "reading the archive failed: S3 answered 503 SlowDown"
-        );
+        assert_eq!(error.to_string(), "reading the archive failed: S3 answered 503 SlowDown");
         sending.join().unwrap().unwrap();
     }
     place.assert_clean();
@@ -477,10 +427,7 @@ fn a_refused_archive_stops_its_sender() {
         })
     });
     let mut staging = place.store.stage(&name("demo")).unwrap();
-    assert!(matches!(
-        staging.extract(reader),
-        Err(Error::Refused { .. })
-    ));
+    assert!(matches!(staging.extract(reader), Err(Error::Refused { .. })));
     assert_eq!(sending.join().unwrap(), Err(Closed));
 }
 

@@ -47,10 +47,7 @@ impl<'a> Uncompressed<'a> {
     pub(super) fn recognise(mut source: Source<'a>) -> Result<Self, Error> {
         let mut start = Vec::with_capacity(BLOCK);
         // The only failure is the source's, which keeps it.
-        (&mut source)
-            .take(BLOCK as u64)
-            .read_to_end(&mut start)
-            .map_err(Error::Source)?;
+        (&mut source).take(BLOCK as u64).read_to_end(&mut start).map_err(Error::Source)?;
         let kind = kind(&start);
         let input = BufReader::with_capacity(BUFFER, Cursor::new(start).chain(source));
         match kind {
@@ -91,9 +88,7 @@ enum MemberState<'a> {
 
 impl<'a> Members<'a> {
     fn new(input: Input<'a>) -> Self {
-        Self {
-            state: MemberState::Inside(Box::new(GzDecoder::new(input))),
-        }
+        Self { state: MemberState::Inside(Box::new(GzDecoder::new(input))) }
     }
 }
 
@@ -168,10 +163,7 @@ fn kind(start: &[u8]) -> Kind {
         return Kind::Other("empty".to_owned());
     }
     let shown: Vec<u8> = start.iter().copied().take(16).collect();
-    Kind::Other(format!(
-        "something that starts with \"{}\"",
-        shown.escape_ascii()
-    ))
+    Kind::Other(format!("something that starts with \"{}\"", shown.escape_ascii()))
 }
 
 /// Whether this is the first block of a tar archive: a header with the right checksum, or the zeros
@@ -217,10 +209,7 @@ mod tests {
 
     fn uncompress(archive: &[u8]) -> Result<Vec<u8>, String> {
         let failure = RefCell::new(None);
-        let source = Source {
-            inner: &mut Slowly(archive),
-            failure: &failure,
-        };
+        let source = Source { inner: &mut Slowly(archive), failure: &failure };
         let mut uncompressed = Uncompressed::recognise(source).map_err(|e| e.to_string())?;
         let mut all = Vec::new();
         match uncompressed.read_to_end(&mut all) {
@@ -272,10 +261,7 @@ mod tests {
             (&b""[..], "empty"),
             (b"PK\x03\x04rest", "a ZIP archive"),
             (b"\x28\xb5\x2f\xfdrest", "zstd compressed data"),
-            (
-                b"<?xml version=\"1.0\"?><Error><Code>NoSuchKey",
-                "an XML document",
-            ),
+            (b"<?xml version=\"1.0\"?><Error><Code>NoSuchKey", "an XML document"),
             (b"hi\n\xff", "something that starts with \"hi\\n\\xff\""),
         ] {
             assert_eq!(kind(start), Kind::Other(want.to_owned()));
@@ -295,14 +281,8 @@ mod tests {
         let failure = RefCell::new(None);
         let archive = gzip(&[7; 4000]);
         let mut inner = archive[..20].chain(Failing);
-        let source = Source {
-            inner: &mut inner,
-            failure: &failure,
-        };
-        assert!(matches!(
-            Uncompressed::recognise(source),
-            Err(Error::Source(_))
-        ));
+        let source = Source { inner: &mut inner, failure: &failure };
+        assert!(matches!(Uncompressed::recognise(source), Err(Error::Source(_))));
         assert_eq!(failure.take().unwrap().to_string(), "connection reset");
     }
 }

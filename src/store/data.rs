@@ -126,24 +126,14 @@ impl Store {
         let staging = rustix::fs::open(&staging, DIRECTORY, Mode::empty())
             .map_err(Error::io("open the directory", staging))?;
         let temporary = PathBuf::from(format!("output-{number}"));
-        let mut renamed = rename_new(
-            (&staging, &temporary),
-            (directory, name),
-            asked,
-            content,
-            durability,
-        );
+        let mut renamed =
+            rename_new((&staging, &temporary), (directory, name), asked, content, durability);
         if matches!(&renamed, Err(Error::Io { source, .. })
             if source.kind() == io::ErrorKind::CrossesDevices)
         {
             let temporary = PathBuf::from(format!("{HIDDEN}-output-{number}"));
-            renamed = rename_new(
-                (directory, &temporary),
-                (directory, name),
-                asked,
-                content,
-                durability,
-            );
+            renamed =
+                rename_new((directory, &temporary), (directory, name), asked, content, durability);
         }
         renamed?;
         if durability == Durability::Disk {
@@ -153,10 +143,8 @@ impl Store {
     }
 }
 
-const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 type Place<'a> = (&'a OwnedFd, &'a Path);
 
@@ -195,17 +183,13 @@ fn fill(mut file: File, asked: &Path, content: &[u8], durability: Durability) ->
 /// fails.
 fn read_file(root: &Path, inside: &Path, asked: &Path, limit: u64) -> Result<Bytes, Error> {
     let (Some(parent), Some(name)) = (inside.parent(), inside.file_name()) else {
-        return Err(Error::NotAFile {
-            path: asked.to_owned(),
-        });
+        return Err(Error::NotAFile { path: asked.to_owned() });
     };
     let directory = open_directory(root, parent, asked)?;
     // Not blocking: opening a pipe would wait for a writer. Not a terminal of this process either.
     let flags =
         OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let not_a_file = || Error::NotAFile {
-        path: asked.to_owned(),
-    };
+    let not_a_file = || Error::NotAFile { path: asked.to_owned() };
     let file = match rustix::fs::openat(&directory, name, flags, Mode::empty()) {
         Ok(file) => File::from(file),
         // How a socket answers, and a device that is not there.
@@ -216,20 +200,14 @@ fn read_file(root: &Path, inside: &Path, asked: &Path, limit: u64) -> Result<Byt
     if !metadata.is_file() {
         return Err(not_a_file());
     }
-    let too_large = |size| Error::FileTooLarge {
-        path: asked.to_owned(),
-        size,
-        limit,
-    };
+    let too_large = |size| Error::FileTooLarge { path: asked.to_owned(), size, limit };
     let size = metadata.len();
     if size > limit {
         return Err(too_large(size));
     }
     let mut content = Vec::new();
     // One more than the size: then the end is found without growing.
-    let capacity = usize::try_from(size)
-        .unwrap_or(usize::MAX)
-        .saturating_add(1);
+    let capacity = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1);
     content
         .try_reserve_exact(capacity)
         .map_err(|error| Error::io("hold in memory", asked)(io::Error::other(error)))?;
@@ -294,9 +272,7 @@ fn split_at_existing(root: &Path, file: &Path) -> Result<(PathBuf, PathBuf), Err
             Err(error) => return Err(Error::io("look at", path)(error)),
         }
     }
-    Err(Error::NotFound {
-        looked_at: vec![root.to_owned()],
-    })
+    Err(Error::NotFound { looked_at: vec![root.to_owned()] })
 }
 
 fn resolve(root: &Path) -> Result<PathBuf, Error> {

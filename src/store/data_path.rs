@@ -24,10 +24,7 @@ impl DataPath {
     /// Nothing is percent-decoded: the URLs are written by hand with names as they are, and the
     /// replies have them in the same form.
     pub fn parse(text: &str) -> Result<Self, InvalidDataPath> {
-        let invalid = |problem| InvalidDataPath {
-            text: text.chars().take(128).collect(),
-            problem,
-        };
+        let invalid = |problem| InvalidDataPath { text: text.chars().take(128).collect(), problem };
         let Some(path) = text.strip_prefix('/') else {
             return Err(invalid("write three slashes, as in file:///name"));
         };
@@ -103,8 +100,7 @@ impl fmt::Display for InvalidDataPath {
 impl std::error::Error for InvalidDataPath {}
 
 fn components(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/')
-        .filter(|part| !part.is_empty() && *part != ".")
+    path.split('/').filter(|part| !part.is_empty() && *part != ".")
 }
 
 #[cfg(test)]
@@ -148,18 +144,9 @@ mod tests {
                 .collect()
         };
         assert_eq!(places("/x", "/models"), ["data/x", "x"]);
-        assert_eq!(
-            places("/models/x", "/models"),
-            ["data/models/x", "models/x", "x"]
-        );
-        assert_eq!(
-            places("/models/x", "/srv/m"),
-            ["data/models/x", "models/x", "x"]
-        );
-        assert_eq!(
-            places("/srv/m/a/x", "/srv/m"),
-            ["data/srv/m/a/x", "srv/m/a/x", "a/x"]
-        );
+        assert_eq!(places("/models/x", "/models"), ["data/models/x", "models/x", "x"]);
+        assert_eq!(places("/models/x", "/srv/m"), ["data/models/x", "models/x", "x"]);
+        assert_eq!(places("/srv/m/a/x", "/srv/m"), ["data/srv/m/a/x", "srv/m/a/x", "a/x"]);
         assert_eq!(places("/models", "/models"), ["data/models", "models"]);
     }
 }

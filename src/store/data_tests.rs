@@ -31,8 +31,7 @@ impl Place {
     }
 
     fn write(&self, text: &str, content: &str) -> Result<(), Error> {
-        self.store
-            .write_data(&path(text), content.as_bytes(), Durability::Disk)
+        self.store.write_data(&path(text), content.as_bytes(), Durability::Disk)
     }
 
     fn outside(&self) -> std::path::PathBuf {
@@ -93,22 +92,9 @@ fn what_was_written_can_be_read_by_the_url_that_is_reported() {
 fn inputs_above_the_limit_are_refused() {
     let place = Place::new();
     place.put("x", "12345");
-    assert_eq!(
-        &place.store.read_data(&path("/x"), 5).unwrap()[..],
-        b"12345"
-    );
+    assert_eq!(&place.store.read_data(&path("/x"), 5).unwrap()[..], b"12345");
     let error = place.store.read_data(&path("/x"), 4).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::FileTooLarge {
-                size: 5,
-                limit: 4,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, Error::FileTooLarge { size: 5, limit: 4, .. }), "{error}");
     // Without a try to hold it: there is no such memory.
     let file = fs::File::create(place.root().join("holes")).unwrap();
     file.set_len(1 << 42).unwrap();
@@ -184,10 +170,7 @@ fn missing_directories_are_made_and_files_replaced() {
     let place = Place::new();
     place.write("/a/b/out.json", "1").unwrap();
     place.write("/a/b/out.json", "22").unwrap();
-    place
-        .store
-        .write_data(&path("/a/c.npy"), b"", Durability::Process)
-        .unwrap();
+    place.store.write_data(&path("/a/c.npy"), b"", Durability::Process).unwrap();
     assert_eq!(place.read("/a/b/out.json").unwrap(), "22");
     assert_eq!(place.read("/a/c.npy").unwrap(), "");
     let mode = fs::metadata(place.root().join("a/c.npy")).unwrap().mode();
@@ -233,10 +216,7 @@ fn the_stores_and_the_models_files_are_reserved() {
         let error = place.write(text, "1").unwrap_err();
         assert!(matches!(error, Error::Reserved { .. }), "{text}: {error}");
     }
-    assert!(matches!(
-        place.write("/demo", "1"),
-        Err(Error::NotAFile { .. })
-    ));
+    assert!(matches!(place.write("/demo", "1"), Err(Error::NotAFile { .. })));
     for text in ["/.sapt/lock", "/hidden/lock"] {
         let error = place.read(text).unwrap_err();
         assert!(matches!(error, Error::Reserved { .. }), "{text}: {error}");

@@ -89,9 +89,7 @@ pub(super) fn sync_tree(root: &Path) -> Result<(), Error> {
     while let Some(directory) = pending.pop() {
         for entry in read_directory(&directory)? {
             let entry = entry.map_err(Error::io("list", &directory))?;
-            let file_type = entry
-                .file_type()
-                .map_err(Error::io("look at", entry.path()))?;
+            let file_type = entry.file_type().map_err(Error::io("look at", entry.path()))?;
             if file_type.is_dir() {
                 pending.push(entry.path());
             }

@@ -39,10 +39,7 @@ impl<'a> EntryPath<'a> {
         if components.len() > depth {
             return Err(Refusal::TooDeep { limit: depth });
         }
-        Ok(Self {
-            components,
-            names_directory: name.ends_with(b"/"),
-        })
+        Ok(Self { components, names_directory: name.ends_with(b"/") })
     }
 
     /// Whether this is the directory that the archive is extracted to.
@@ -85,8 +82,7 @@ pub(super) fn check_symbolic_link(location: &EntryPath<'_>, target: &[u8]) -> Re
 
 /// The components of a name without those that mean nothing.
 fn components(name: &[u8]) -> impl Iterator<Item = &[u8]> {
-    name.split(|byte| *byte == b'/')
-        .filter(|part| !part.is_empty() && *part != b".")
+    name.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".")
 }
 
 fn check_text(name: &[u8]) -> Result<(), Refusal> {
@@ -253,11 +249,7 @@ mod tests {
             ("a", "d/s/.."),
             ("d/a", "../d/s/../.."),
         ] {
-            assert_eq!(
-                check(location, target),
-                Err(Refusal::LinkLeaves),
-                "{location} -> {target}"
-            );
+            assert_eq!(check(location, target), Err(Refusal::LinkLeaves), "{location} -> {target}");
         }
         assert_eq!(check("a", ""), Err(Refusal::NoName));
         assert_eq!(check("a", "b\0c"), Err(Refusal::ZeroByte));

@@ -115,22 +115,14 @@ impl Error {
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(E) -> Self {
         let path = path.into();
-        move |source| Self::Io {
-            action,
-            path,
-            source: source.into(),
-        }
+        move |source| Self::Io { action, path, source: source.into() }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io {
-                action,
-                path,
-                source,
-            } => {
+            Self::Io { action, path, source } => {
                 write!(f, "cannot {action} {}: {source}", path.display())?;
                 hint(f, source)
             }
@@ -155,10 +147,7 @@ impl fmt::Display for Error {
                 "another version of model {name} is being loaded: try again when that is done"
             ),
             Self::NothingExtracted { name } => {
-                write!(
-                    f,
-                    "no archive was extracted for model {name}: nothing to install"
-                )
+                write!(f, "no archive was extracted for model {name}: nothing to install")
             }
             Self::Source(source) => write!(f, "reading the archive failed: {source}"),
             Self::UnknownFormat { found } => write!(
@@ -170,10 +159,9 @@ impl fmt::Display for Error {
                 "the archive ends too early: it was cut off when it was made or uploaded; upload \
                  it again",
             ),
-            Self::Damaged { problem } => write!(
-                f,
-                "the archive is damaged ({problem}): make and upload it again"
-            ),
+            Self::Damaged { problem } => {
+                write!(f, "the archive is damaged ({problem}): make and upload it again")
+            }
             Self::Empty => f.write_str("the archive has no files in it"),
             Self::Refused { entry, reason } => {
                 write!(f, "the archive's entry {entry} is refused: {reason}")
@@ -205,16 +193,12 @@ impl fmt::Display for Error {
                 "{} belongs to an installed model or to the store itself: choose another path",
                 path.display()
             ),
-            Self::NotAFile { path } => write!(
-                f,
-                "{} is a directory, a pipe or a device, not a file",
-                path.display()
-            ),
-            Self::FileTooLarge { path, size, limit } => write!(
-                f,
-                "{} has {size} bytes; at most {limit} are taken",
-                path.display()
-            ),
+            Self::NotAFile { path } => {
+                write!(f, "{} is a directory, a pipe or a device, not a file", path.display())
+            }
+            Self::FileTooLarge { path, size, limit } => {
+                write!(f, "{} has {size} bytes; at most {limit} are taken", path.display())
+            }
         }
     }
 }
@@ -267,12 +251,8 @@ mod tests {
             assert!(text.contains(hint), "{text}");
             assert!(error.source().is_some());
         }
-        let error = Error::NotFound {
-            looked_at: vec!["/models/data/x".into(), "/models/x".into()],
-        };
-        assert_eq!(
-            error.to_string(),
-            "no such file: looked at /models/data/x and /models/x"
-        );
+        let error =
+            Error::NotFound { looked_at: vec!["/models/data/x".into(), "/models/x".into()] };
+        assert_eq!(error.to_string(), "no such file: looked at /models/data/x and /models/x");
     }
 }

@@ -151,9 +151,7 @@ fn lock(path: &Path) -> Result<File, Error> {
         .map_err(Error::io("open", path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse {
-            path: path.to_owned(),
-        }),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: path.to_owned() }),
         // Some network file systems have no locks. Then nothing guards against a second process,
         // and the models can be used all the same.
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),

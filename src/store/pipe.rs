@@ -12,11 +12,7 @@ use smol::channel::{Receiver, Sender, bounded};
 /// the largest piece. A full pipe makes the sender wait, a slow sender makes the reader wait.
 pub fn pipe(capacity: usize) -> (Feed, PipeReader) {
     let (sender, receiver) = bounded(capacity.max(1));
-    let reader = PipeReader {
-        receiver,
-        current: Bytes::new(),
-        ended: false,
-    };
+    let reader = PipeReader { receiver, current: Bytes::new(), ended: false };
     (Feed { sender }, reader)
 }
 
@@ -127,17 +123,11 @@ mod tests {
         let piece = || Piece::Content(Bytes::from_static(b"12345678"));
         feed.sender.try_send(piece()).unwrap();
         feed.sender.try_send(piece()).unwrap();
-        assert!(matches!(
-            feed.sender.try_send(piece()),
-            Err(TrySendError::Full(_))
-        ));
+        assert!(matches!(feed.sender.try_send(piece()), Err(TrySendError::Full(_))));
         let mut buffer = [0; 3];
         assert_eq!(reader.read(&mut buffer).unwrap(), 3);
         feed.sender.try_send(piece()).unwrap();
-        assert!(matches!(
-            feed.sender.try_send(piece()),
-            Err(TrySendError::Full(_))
-        ));
+        assert!(matches!(feed.sender.try_send(piece()), Err(TrySendError::Full(_))));
     }
 
     #[test]
@@ -145,9 +135,7 @@ mod tests {
         let (feed, mut reader) = pipe(4);
         smol::block_on(async {
             feed.send(Bytes::from_static(b"half")).await.unwrap();
-            feed.fail("S3 closed the connection".to_owned())
-                .await
-                .unwrap();
+            feed.fail("S3 closed the connection".to_owned()).await.unwrap();
         });
         let mut all = Vec::new();
         let error = reader.read_to_end(&mut all).unwrap_err();

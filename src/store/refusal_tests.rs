@@ -17,24 +17,12 @@ fn names_and_links_that_lead_out_are_refused_by_name() {
     let outside_text = outside.to_str().unwrap();
     for (entries, entry, reason) in [
         (vec![file("/etc/x", b"")], "\"/etc/x\"", Refusal::Absolute),
-        (
-            vec![file("a", b""), file("a/../../x", b"")],
-            "\"a/../../x\"",
-            Refusal::ParentComponent,
-        ),
-        (
-            vec![directory("../x")],
-            "\"../x\"",
-            Refusal::ParentComponent,
-        ),
+        (vec![file("a", b""), file("a/../../x", b"")], "\"a/../../x\"", Refusal::ParentComponent),
+        (vec![directory("../x")], "\"../x\"", Refusal::ParentComponent),
         (vec![link("a", "..")], "\"a\"", Refusal::LinkLeaves),
         (vec![link("a", outside_text)], "\"a\"", Refusal::LinkLeaves),
         (
-            vec![
-                directory("d"),
-                link("d/s", ".."),
-                link("t", "d/s/../outside"),
-            ],
+            vec![directory("d"), link("d/s", ".."), link("t", "d/s/../outside")],
             "\"t\"",
             Refusal::LinkLeaves,
         ),
@@ -54,26 +42,10 @@ fn names_and_links_that_lead_out_are_refused_by_name() {
             "\"s/x\"",
             Refusal::ThroughNonDirectory,
         ),
-        (
-            vec![file("f", b""), file("f/x", b"")],
-            "\"f/x\"",
-            Refusal::ThroughNonDirectory,
-        ),
-        (
-            vec![hard_link("h", "/etc/passwd")],
-            "\"h\"",
-            Refusal::Absolute,
-        ),
-        (
-            vec![hard_link("h", "../../../outside")],
-            "\"h\"",
-            Refusal::ParentComponent,
-        ),
-        (
-            vec![hard_link("h", "later"), file("later", b"")],
-            "\"h\"",
-            Refusal::LinkTarget,
-        ),
+        (vec![file("f", b""), file("f/x", b"")], "\"f/x\"", Refusal::ThroughNonDirectory),
+        (vec![hard_link("h", "/etc/passwd")], "\"h\"", Refusal::Absolute),
+        (vec![hard_link("h", "../../../outside")], "\"h\"", Refusal::ParentComponent),
+        (vec![hard_link("h", "later"), file("later", b"")], "\"h\"", Refusal::LinkTarget),
         (
             // From its new place this link would lead out.
             vec![directory("d"), link("d/s", "../x"), hard_link("h", "d/s")],
@@ -85,21 +57,10 @@ fn names_and_links_that_lead_out_are_refused_by_name() {
             "\"h\"",
             Refusal::LinkTarget,
         ),
-        (
-            vec![directory("d"), hard_link("h", "d")],
-            "\"h\"",
-            Refusal::LinkTarget,
-        ),
-        (
-            vec![file("x", b""), hard_link("x", "x")],
-            "\"x\"",
-            Refusal::Duplicate,
-        ),
+        (vec![directory("d"), hard_link("h", "d")], "\"h\"", Refusal::LinkTarget),
+        (vec![file("x", b""), hard_link("x", "x")], "\"x\"", Refusal::Duplicate),
     ] {
-        assert_eq!(
-            place.refusal(&gzip(&archive(&entries))),
-            (entry.to_owned(), reason)
-        );
+        assert_eq!(place.refusal(&gzip(&archive(&entries))), (entry.to_owned(), reason));
         assert!(names(&outside).is_empty());
     }
 }
@@ -140,10 +101,7 @@ fn other_kinds_of_entries_are_refused() {
         (EntryType::new(b'M'), "of an unknown kind"),
     ] {
         let bytes = archive(&[entry(kind, b"odd", b"", b"")]);
-        assert_eq!(
-            place.refusal(&bytes),
-            ("\"odd\"".to_owned(), Refusal::Kind { kind: words })
-        );
+        assert_eq!(place.refusal(&bytes), ("\"odd\"".to_owned(), Refusal::Kind { kind: words }));
     }
     let mut header = Header::new_gnu();
     header.set_entry_type(EntryType::GNUSparse);
@@ -152,9 +110,7 @@ fn other_kinds_of_entries_are_refused() {
     header.as_gnu_mut().unwrap().set_real_size(0);
     header.set_cksum();
     let (_, reason) = place.refusal(&archive(&[header.as_bytes().to_vec()]));
-    let sparse = Refusal::Kind {
-        kind: "a sparse file",
-    };
+    let sparse = Refusal::Kind { kind: "a sparse file" };
     assert_eq!(reason, sparse);
     let by_pax = pax(EntryType::XHeader, &["GNU.sparse.major=1"]);
     let (_, reason) = place.refusal(&archive(&[by_pax, file("holes", b"")]));
@@ -187,10 +143,7 @@ fn descriptions_that_readers_take_differently_are_refused() {
         (pax(local, &["size=1", "size=2"]), "two sizes"),
         (pax(local, &["size=0x1"]), "not a number"),
         (pax(EntryType::XGlobalHeader, &["path=a"]), "for all"),
-        (
-            entry(local, b"pax", b"", b"99 path=a\n"),
-            "a length that is wrong",
-        ),
+        (entry(local, b"pax", b"", b"99 path=a\n"), "a length that is wrong"),
         (content_of_link, "a link with content"),
     ] {
         let (_, reason) = place.refusal(&archive(&[bytes, file("x", b"")]));

@@ -21,20 +21,11 @@ impl Store {
     /// Begins a new version of a model. Several can be on their way at once, also of one model.
     pub fn stage(&self, name: &ModelName) -> Result<Staging, Error> {
         if name.as_str() == DATA {
-            return Err(Error::ReservedName {
-                path: self.model_path(name),
-            });
+            return Err(Error::ReservedName { path: self.model_path(name) });
         }
-        let directory = self
-            .hidden("staging")
-            .join(format!("model-{}", self.next_number()));
+        let directory = self.hidden("staging").join(format!("model-{}", self.next_number()));
         disk::create_directory(&directory)?;
-        Ok(Staging {
-            store: self.clone(),
-            name: name.clone(),
-            directory,
-            extracted: false,
-        })
+        Ok(Staging { store: self.clone(), name: name.clone(), directory, extracted: false })
     }
 }
 
@@ -67,9 +58,7 @@ impl Staging {
     /// After any error the previous version is where it was.
     pub fn install(self) -> Result<Installed, Error> {
         if !self.extracted {
-            return Err(Error::NothingExtracted {
-                name: self.name.to_string(),
-            });
+            return Err(Error::NothingExtracted { name: self.name.to_string() });
         }
         swap::install(&self.store, &self.name, &self.directory)
     }

@@ -46,9 +46,7 @@ pub struct Recovery {
 /// Puts a staged directory at the model's place.
 pub(super) fn install(store: &Store, name: &ModelName, staged: &Path) -> Result<Installed, Error> {
     if !on_trial(store).insert(name.clone()) {
-        return Err(Error::OnTrial {
-            name: name.to_string(),
-        });
+        return Err(Error::OnTrial { name: name.to_string() });
     }
     let mut installed = Installed {
         store: store.clone(),

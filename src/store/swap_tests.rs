@@ -64,10 +64,7 @@ fn staged_but_not_installed_leaves_nothing() {
     drop(staged(&place.store, "demo", "1"));
     place.assert_clean();
     let staging = place.store.stage(&name("demo")).unwrap();
-    assert!(matches!(
-        staging.install(),
-        Err(Error::NothingExtracted { .. })
-    ));
+    assert!(matches!(staging.install(), Err(Error::NothingExtracted { .. })));
     place.assert_clean();
 }
 
@@ -114,10 +111,7 @@ fn many_models_at_once() {
 #[test]
 fn the_input_directory_and_files_are_never_replaced() {
     let place = Place::new();
-    assert!(matches!(
-        place.store.stage(&name("data")),
-        Err(Error::ReservedName { .. })
-    ));
+    assert!(matches!(place.store.stage(&name("data")), Err(Error::ReservedName { .. })));
     fs::write(place.root().join("demo"), "somebody's file").unwrap();
     let error = staged(&place.store, "demo", "1").install().unwrap_err();
     assert!(matches!(error, Error::NotAModel { .. }), "{error}");
@@ -204,10 +198,7 @@ impl Killed {
 
     fn assert_nothing_unfinished(&self) {
         for path in [".sapt/staging", ".sapt/previous", ".sapt/trash"] {
-            assert!(
-                names(&self.directory.path().join(path)).is_empty(),
-                "{path}"
-            );
+            assert!(names(&self.directory.path().join(path)).is_empty(), "{path}");
         }
     }
 }

@@ -29,12 +29,7 @@ pub(super) struct Tree<'a> {
 impl<'a> Tree<'a> {
     /// To fill an empty directory with at most so many files, directories and links.
     pub(super) fn new(directory: &'a Path, most_entries: u64) -> Self {
-        Self {
-            directory,
-            last_parent: PathBuf::new(),
-            entries: 0,
-            most_entries,
-        }
+        Self { directory, last_parent: PathBuf::new(), entries: 0, most_entries }
     }
 
     /// Makes a directory; it is fine if it exists.
@@ -68,11 +63,7 @@ impl<'a> Tree<'a> {
             .mode(0o600)
             .open(&path)
             .map_err(|error| duplicate_or("create", &path, error, refused))?;
-        Ok(NewFile {
-            file,
-            path,
-            executable,
-        })
+        Ok(NewFile { file, path, executable })
     }
 
     /// Makes a symbolic link that leads to somewhere in the directory, whatever is there.
@@ -152,9 +143,7 @@ impl<'a> Tree<'a> {
     fn count(&mut self) -> Result<(), Error> {
         self.entries += 1;
         if self.entries > self.most_entries {
-            return Err(Error::TooManyEntries {
-                limit: self.most_entries,
-            });
+            return Err(Error::TooManyEntries { limit: self.most_entries });
         }
         Ok(())
     }
@@ -179,9 +168,7 @@ pub(super) struct NewFile {
 
 impl NewFile {
     pub(super) fn write(&mut self, content: &[u8]) -> Result<(), Error> {
-        self.file
-            .write_all(content)
-            .map_err(Error::io("write", &self.path))
+        self.file.write_all(content).map_err(Error::io("write", &self.path))
     }
 
     /// Returns when the content is on the disk.
@@ -190,9 +177,7 @@ impl NewFile {
         self.file
             .set_permissions(Permissions::from_mode(mode))
             .map_err(Error::io("set the mode of", &self.path))?;
-        self.file
-            .sync_all()
-            .map_err(Error::io("flush to disk", &self.path))
+        self.file.sync_all().map_err(Error::io("flush to disk", &self.path))
     }
 }
 

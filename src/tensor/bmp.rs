@@ -57,16 +57,9 @@ impl<'a> Bitmap<'a> {
         } else {
             width = u32_at(content, 18).ok_or_else(cut)?;
             // A negative height says that the first row is the top one.
-            height = u32_at(content, 22)
-                .ok_or_else(cut)?
-                .cast_signed()
-                .unsigned_abs();
+            height = u32_at(content, 22).ok_or_else(cut)?.cast_signed().unsigned_abs();
             bits = u16_at(content, 28).ok_or_else(cut)?;
-            compression = if header == 16 {
-                0
-            } else {
-                u32_at(content, 30).ok_or_else(cut)?
-            };
+            compression = if header == 16 { 0 } else { u32_at(content, 30).ok_or_else(cut)? };
         }
         if width == 0 || height == 0 || width > i32::MAX.unsigned_abs() {
             return Err(format!("its size is {width}x{height} pixels"));
@@ -85,9 +78,7 @@ impl<'a> Bitmap<'a> {
         let (rows, header) = (size(rows)?, size(header)?);
         let palette = if bits <= 8 { 1 } else { 0 };
         if rows < FILE_HEADER + header + palette {
-            return Err(format!(
-                "its pixels start at byte {rows}, within the header or palette"
-            ));
+            return Err(format!("its pixels start at byte {rows}, within the header or palette"));
         }
         Ok(Self {
             content,
@@ -102,9 +93,8 @@ impl<'a> Bitmap<'a> {
     /// Decodes the pixels.
     pub(super) fn decode(&self) -> Result<(Channels, Vec<u8>), String> {
         let content = self.with_rows_as_decoded()?;
-        let options = DecoderOptions::default()
-            .set_max_width(self.width)
-            .set_max_height(self.height);
+        let options =
+            DecoderOptions::default().set_max_width(self.width).set_max_height(self.height);
         let mut decoder = BmpDecoder::new_with_options(ZCursor::new(&content[..]), options);
         // The crate's errors have no Display.
         let pixels = decoder.decode().map_err(|error| format!("{error:?}"))?;
@@ -123,10 +113,7 @@ impl<'a> Bitmap<'a> {
             format!(
                 "the pixels are cut off: there are {} bytes of {}",
                 found.len(),
-                wanted.map_or_else(
-                    || "more than fit memory".into(),
-                    |wanted| wanted.to_string()
-                )
+                wanted.map_or_else(|| "more than fit memory".into(), |wanted| wanted.to_string())
             )
         };
         let mut length = LONGEST_HEADERS;
@@ -135,10 +122,7 @@ impl<'a> Bitmap<'a> {
                 return Err(cut_off(Some(compressed)));
             }
         } else {
-            let row = self
-                .width
-                .checked_mul(self.bits)
-                .map(|bits| bits.div_ceil(8));
+            let row = self.width.checked_mul(self.bits).map(|bits| bits.div_ceil(8));
             // Rows are padded to four bytes.
             let padded = row.and_then(|row| row.checked_next_multiple_of(4));
             let wanted = padded.and_then(|padded| padded.checked_mul(self.height));

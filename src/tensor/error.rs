@@ -67,11 +67,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unrecognised {
-                length,
-                start,
-                wanted,
-            } => {
+            Self::Unrecognised { length, start, wanted } => {
                 write!(f, "{length} bytes")?;
                 if !start.is_empty() {
                     write!(f, " that begin \"{}\"", start.escape_ascii())?;
@@ -92,10 +88,7 @@ impl fmt::Display for Error {
                 }
             }
             Self::Malformed { format, problem } => {
-                write!(
-                    f,
-                    "the content begins like {format}, but cannot be read: {problem}"
-                )?;
+                write!(f, "the content begins like {format}, but cannot be read: {problem}")?;
                 if *format == Format::Json {
                     f.write_str(
                         "; a JSON tensor is {\"b64_data\":\"…\"}, or an array of them with \"name\"",
@@ -103,22 +96,14 @@ impl fmt::Display for Error {
                 }
                 Ok(())
             }
-            Self::DoesNotFit {
-                found,
-                wanted,
-                advice,
-            } => {
+            Self::DoesNotFit { found, wanted, advice } => {
                 write!(f, "{found} does not fit the model's input {wanted}")?;
                 if let Some(bytes) = wanted.byte_length() {
                     write!(f, " ({bytes} bytes)")?;
                 }
                 write!(f, ": {advice}")
             }
-            Self::TooLarge {
-                format,
-                width,
-                height,
-            } => write!(
+            Self::TooLarge { format, width, height } => write!(
                 f,
                 "the {format} picture of {width}x{height} pixels is larger than the {} megapixels \
                  that are decoded: send a smaller one",

@@ -36,10 +36,7 @@ pub fn read_inputs(
             inputs: Vec::new(),
         });
     }
-    specs
-        .iter()
-        .map(|spec| read_input(content.clone(), spec, preprocess))
-        .collect()
+    specs.iter().map(|spec| read_input(content.clone(), spec, preprocess)).collect()
 }
 
 /// Reads content that is for the one input `spec`.
@@ -81,10 +78,7 @@ fn recognise(content: &[u8]) -> Option<Format> {
         Some(Format::Jpeg)
     } else if bmp::is_bmp(content) {
         Some(Format::Bmp)
-    } else if matches!(
-        json_text(content).trim_ascii_start().first(),
-        Some(b'{' | b'[')
-    ) {
+    } else if matches!(json_text(content).trim_ascii_start().first(), Some(b'{' | b'[')) {
         Some(Format::Json)
     } else {
         None
@@ -99,10 +93,7 @@ fn json_text(content: &[u8]) -> &[u8] {
 /// The content as the elements themselves, if they are as many.
 fn raw(content: &Bytes, spec: &TensorSpec) -> Option<Tensor> {
     let shape = shape::infer(&spec.shape, spec.element, content.len())?;
-    let spec = TensorSpec {
-        shape,
-        ..spec.clone()
-    };
+    let spec = TensorSpec { shape, ..spec.clone() };
     Tensor::new(spec, content.clone()).ok()
 }
 
@@ -122,11 +113,7 @@ mod tests {
     use super::*;
 
     fn spec(name: &'static [u8], element: ElementType, shape: &[i32]) -> TensorSpec {
-        TensorSpec {
-            name: Bytes::from_static(name),
-            element,
-            shape: shape.to_vec(),
-        }
+        TensorSpec { name: Bytes::from_static(name), element, shape: shape.to_vec() }
     }
 
     fn one(content: &[u8], spec: &TensorSpec) -> Result<Tensor, Error> {
@@ -156,10 +143,7 @@ mod tests {
             assert_eq!(one(&fixture.file, &picture).unwrap().data, fixture.rgba);
         }
         let jpeg = Fixture::named("jpeg baseline");
-        assert_eq!(
-            one(&jpeg.file, &picture).unwrap().spec.shape,
-            [1, 18, 20, 4]
-        );
+        assert_eq!(one(&jpeg.file, &picture).unwrap().spec.shape, [1, 18, 20, 4]);
     }
 
     #[test]
@@ -201,11 +185,8 @@ mod tests {
     fn raw_bytes_give_one_dynamic_dimension() {
         let one_dynamic = spec(b"x", ElementType::Int16, &[-1, 3]);
         assert_eq!(one(&[7; 12], &one_dynamic).unwrap().spec.shape, [2, 3]);
-        for (content, shape) in [
-            (&[7; 12][..], &[-1, -1][..]),
-            (&[7; 11], &[-1, 3]),
-            (&[], &[-1]),
-        ] {
+        for (content, shape) in [(&[7; 12][..], &[-1, -1][..]), (&[7; 11], &[-1, 3]), (&[], &[-1])]
+        {
             let error = one(content, &spec(b"x", ElementType::Int16, shape)).unwrap_err();
             assert!(matches!(error, Error::Unrecognised { .. }), "{error}");
         }
@@ -213,10 +194,8 @@ mod tests {
 
     #[test]
     fn content_goes_to_every_input_and_has_to_fit_each() {
-        let specs = [
-            spec(b"a", ElementType::Uint8, &[1, 4]),
-            spec(b"b", ElementType::Float32, &[1]),
-        ];
+        let specs =
+            [spec(b"a", ElementType::Uint8, &[1, 4]), spec(b"b", ElementType::Float32, &[1])];
         let read = |content: &'static [u8], specs: &[TensorSpec]| {
             read_inputs(Bytes::from_static(content), specs, &Preprocess::default())
         };
@@ -226,10 +205,7 @@ mod tests {
             assert_eq!(tensors[0].data, tensors[1].data);
         }
         let error = read(b"abcde", &specs).unwrap_err();
-        assert!(
-            matches!(error, Error::Unrecognised { length: 5, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, Error::Unrecognised { length: 5, .. }), "{error}");
         let named = br#"[{"name":"b","b64_data":"AQIDBA=="},{"name":"a","b64_data":"YWJjZA=="}]"#;
         assert_eq!(&read(named, &specs).unwrap()[0].data[..], b"abcd");
     }

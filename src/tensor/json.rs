@@ -105,13 +105,7 @@ impl JsonTensor<'_> {
         if shape::byte_length(&shape, spec.element) != Some(data.len()) {
             return Err(self.does_not_fit(spec, data, "give it as many bytes as its shape takes"));
         }
-        Tensor::new(
-            TensorSpec {
-                shape,
-                ..spec.clone()
-            },
-            data.clone(),
-        )
+        Tensor::new(TensorSpec { shape, ..spec.clone() }, data.clone())
     }
 
     fn does_not_fit(&self, spec: &TensorSpec, data: &Bytes, advice: &'static str) -> Error {
@@ -126,11 +120,7 @@ impl JsonTensor<'_> {
         }
         found.push_str(&data.len().to_string());
         found.push_str(" bytes");
-        Error::DoesNotFit {
-            found,
-            wanted: spec.clone(),
-            advice,
-        }
+        Error::DoesNotFit { found, wanted: spec.clone(), advice }
     }
 
     /// The tensor as it describes itself, for a model that declares no inputs.
@@ -146,11 +136,7 @@ impl JsonTensor<'_> {
             .map(|size| i32::try_from(*size).ok())
             .collect::<Option<Vec<i32>>>()
             .ok_or_else(|| malformed("a dimension of the shape is out of range".into()))?;
-        let spec = TensorSpec {
-            name: Bytes::from(name.into_owned()),
-            element,
-            shape,
-        };
+        let spec = TensorSpec { name: Bytes::from(name.into_owned()), element, shape };
         Tensor::new(spec, Bytes::from(decode(&self.b64_data)?))
     }
 }
@@ -162,10 +148,7 @@ fn by_name(tensors: Vec<JsonTensor<'_>>, specs: &[TensorSpec]) -> Result<Vec<Ten
     }
     let names_problem = |problem| Error::Names {
         problem,
-        inputs: specs
-            .iter()
-            .map(|spec| spec.name_text().into_owned())
-            .collect(),
+        inputs: specs.iter().map(|spec| spec.name_text().into_owned()).collect(),
     };
     let mut inputs: Vec<Option<Tensor>> = specs.iter().map(|_| None).collect();
     let only = specs.len() == 1 && tensors.len() == 1;
@@ -211,11 +194,8 @@ fn decode(text: &str) -> Result<Vec<u8>, Error> {
     let text = text.as_bytes();
     let decoded = match BASE64.decode(text) {
         Err(_) if text.iter().any(u8::is_ascii_whitespace) => {
-            let text: Vec<u8> = text
-                .iter()
-                .copied()
-                .filter(|byte| !byte.is_ascii_whitespace())
-                .collect();
+            let text: Vec<u8> =
+                text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
             BASE64.decode(&text)
         }
         decoded => decoded,
@@ -224,10 +204,7 @@ fn decode(text: &str) -> Result<Vec<u8>, Error> {
 }
 
 fn malformed(problem: String) -> Error {
-    Error::Malformed {
-        format: Format::Json,
-        problem,
-    }
+    Error::Malformed { format: Format::Json, problem }
 }
 
 /// What of a name from outside a message shows.
@@ -363,11 +340,7 @@ mod tests {
     use super::*;
 
     fn spec(name: &'static [u8], element: ElementType, shape: &[i32]) -> TensorSpec {
-        TensorSpec {
-            name: Bytes::from_static(name),
-            element,
-            shape: shape.to_vec(),
-        }
+        TensorSpec { name: Bytes::from_static(name), element, shape: shape.to_vec() }
     }
 
     fn read(text: &str, specs: &[TensorSpec]) -> Result<Vec<Tensor>, Error> {
@@ -376,10 +349,7 @@ mod tests {
 
     #[test]
     fn the_bytes_go_to_every_input() {
-        let specs = [
-            spec(b"a", ElementType::Uint8, &[1, 4]),
-            spec(b"b", ElementType::Int16, &[2]),
-        ];
+        let specs = [spec(b"a", ElementType::Uint8, &[1, 4]), spec(b"b", ElementType::Int16, &[2])];
         let tensors = read(r#"{"b64_data": "AQIDBA==", "note": {"x": [1]}}"#, &specs).unwrap();
         assert_eq!(tensors.len(), 2);
         for (tensor, spec) in tensors.iter().zip(&specs) {
@@ -388,9 +358,7 @@ mod tests {
         }
         let specs = [specs[0].clone(), spec(b"b", ElementType::Int16, &[3])];
         assert_eq!(
-            read(r#"{"b64_data":"AQIDBA=="}"#, &specs)
-                .unwrap_err()
-                .to_string(),
+            read(r#"{"b64_data":"AQIDBA=="}"#, &specs).unwrap_err().to_string(),
             "a JSON tensor of 4 bytes does not fit the model's input \"b\" INT16 [3] (6 bytes): \
              give it as many bytes"
         );
@@ -438,27 +406,16 @@ mod tests {
 
     #[test]
     fn an_array_names_each_input_once() {
-        let specs = [
-            spec(b"a", ElementType::Uint8, &[1]),
-            spec(b"\xff", ElementType::Uint8, &[1]),
-        ];
-        let tensors = read(
-            r#"[{"name":"%FF","b64_data":"/w=="},{"name":"a","b64_data":"AQ=="}]"#,
-            &specs,
-        )
-        .unwrap();
+        let specs = [spec(b"a", ElementType::Uint8, &[1]), spec(b"\xff", ElementType::Uint8, &[1])];
+        let tensors =
+            read(r#"[{"name":"%FF","b64_data":"/w=="},{"name":"a","b64_data":"AQ=="}]"#, &specs)
+                .unwrap();
         assert_eq!(tensors[0].spec, specs[0]);
         assert_eq!(&tensors[0].data[..], [1]);
         assert_eq!(&tensors[1].data[..], [255]);
         for (bad, words) in [
-            (
-                r#"[{"name":"a","b64_data":"AQ=="}]"#,
-                "no JSON tensor for the input \"%FF\"",
-            ),
-            (
-                r#"{"name":"a","b64_data":"AQ=="}"#,
-                "no JSON tensor for the input \"%FF\"",
-            ),
+            (r#"[{"name":"a","b64_data":"AQ=="}]"#, "no JSON tensor for the input \"%FF\""),
+            (r#"{"name":"a","b64_data":"AQ=="}"#, "no JSON tensor for the input \"%FF\""),
             (
                 r#"[{"name":"a","b64_data":"AQ=="},{"name":"a","b64_data":"AQ=="}]"#,
                 "\"a\" is there twice",
@@ -467,10 +424,7 @@ mod tests {
                 r#"[{"name":"a","b64_data":"AQ=="},{"name":"c","b64_data":"AQ=="}]"#,
                 "\"c\" is none of the model: the model's inputs are \"a\", \"%FF\"",
             ),
-            (
-                r#"[{"b64_data":"AQ=="},{"name":"a","b64_data":"AQ=="}]"#,
-                "has no name",
-            ),
+            (r#"[{"b64_data":"AQ=="},{"name":"a","b64_data":"AQ=="}]"#, "has no name"),
         ] {
             let error = read(bad, &specs).unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
@@ -499,10 +453,7 @@ mod tests {
         let one = [spec(b"a", ElementType::Int16, &[-1, 2])];
         let two = [spec(b"a", ElementType::Int16, &[-1, -1])];
         let bytes = r#""b64_data":"AQIDBAUGBwg=""#;
-        assert_eq!(
-            read(&format!("{{{bytes}}}"), &one).unwrap()[0].spec.shape,
-            [2, 2]
-        );
+        assert_eq!(read(&format!("{{{bytes}}}"), &one).unwrap()[0].spec.shape, [2, 2]);
         let error = read(&format!("{{{bytes}}}"), &two).unwrap_err().to_string();
         assert!(error.contains("give its shape"), "{error}");
         let shaped = format!(r#"{{"shape":[4,1],{bytes}}}"#);
@@ -524,18 +475,13 @@ mod tests {
             let result = read(&format!("{{\"b64_data\":\"{text}\"}}"), &specs);
             if text == "AQ==BA==" {
                 // Joined base64 decodes to the joined bytes, which are too few here.
-                assert!(
-                    matches!(result, Err(Error::DoesNotFit { .. })),
-                    "{result:?}"
-                );
+                assert!(matches!(result, Err(Error::DoesNotFit { .. })), "{result:?}");
                 continue;
             }
             let error = result.unwrap_err().to_string();
             assert!(error.contains(words), "{text}: {error}");
         }
-        let error = read("{\"b64_data\": \"AQID\n}", &specs)
-            .unwrap_err()
-            .to_string();
+        let error = read("{\"b64_data\": \"AQID\n}", &specs).unwrap_err().to_string();
         assert!(error.contains("line 2 column 0"), "{error}");
     }
 
@@ -552,10 +498,9 @@ mod tests {
 
     #[test]
     fn text_without_escapes_is_borrowed() {
-        for (text, borrowed) in [
-            (r#"{"b64_data":"AQ=="}"#, true),
-            (r#"{"b64_data":"\/w=="}"#, false),
-        ] {
+        for (text, borrowed) in
+            [(r#"{"b64_data":"AQ=="}"#, true), (r#"{"b64_data":"\/w=="}"#, false)]
+        {
             let Ok(Document::One(tensor)) = Document::parse(text.as_bytes()) else {
                 panic!("{text}");
             };

@@ -17,11 +17,7 @@ pub(super) fn read(
     spec: &TensorSpec,
     preprocess: &Preprocess,
 ) -> Result<Tensor, Error> {
-    let refused = |found, advice| Error::DoesNotFit {
-        found,
-        wanted: spec.clone(),
-        advice,
-    };
+    let refused = |found, advice| Error::DoesNotFit { found, wanted: spec.clone(), advice };
     let picture = EncodedPicture::parse(format, content)?;
     let from = (picture.width, picture.height);
     let found = format!("a {format} picture of {}x{} pixels", from.0, from.1);
@@ -72,13 +68,7 @@ pub(super) fn read(
     } else {
         pixels.mapped(&arithmetic, &elements)
     };
-    Tensor::new(
-        TensorSpec {
-            shape,
-            ..spec.clone()
-        },
-        Bytes::from(data),
-    )
+    Tensor::new(TensorSpec { shape, ..spec.clone() }, Bytes::from(data))
 }
 
 /// A picture's pixels with the channels of the model.
@@ -134,11 +124,7 @@ impl Pixels {
 
     /// The picture's channel for each of the model's.
     fn source(&self) -> [usize; 4] {
-        if self.swapped {
-            [2, 1, 0, 3]
-        } else {
-            [0, 1, 2, 3]
-        }
+        if self.swapped { [2, 1, 0, 3] } else { [0, 1, 2, 3] }
     }
 }
 
@@ -192,9 +178,7 @@ impl Layout {
 
     /// The shape without anything dynamic; `None` for more than [`MAX_PIXELS`].
     fn shape(&self, (width, height): (usize, usize)) -> Option<Vec<i32>> {
-        width
-            .checked_mul(height)
-            .filter(|pixels| *pixels <= MAX_PIXELS)?;
+        width.checked_mul(height).filter(|pixels| *pixels <= MAX_PIXELS)?;
         let sizes = if self.channels_last {
             [height, width, self.channels]
         } else {
@@ -268,11 +252,7 @@ fn samples(from: usize, to: usize) -> Vec<Sample> {
             let at = (position as f64 + 0.5) * from as f64 / to as f64 - 0.5;
             let at = at.clamp(0.0, last as f64);
             let low = at.floor();
-            Sample {
-                low: low as usize,
-                high: (low as usize + 1).min(last),
-                weight: at - low,
-            }
+            Sample { low: low as usize, high: (low as usize + 1).min(last), weight: at - low }
         })
         .collect()
 }
@@ -284,11 +264,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn spec(element: ElementType, shape: &[i32]) -> TensorSpec {
-        TensorSpec {
-            name: Bytes::from_static(b"x"),
-            element,
-            shape: shape.to_vec(),
-        }
+        TensorSpec { name: Bytes::from_static(b"x"), element, shape: shape.to_vec() }
     }
 
     /// A picture of 5x3 pixels, as the tensor for this shape.
@@ -300,9 +276,7 @@ mod tests {
 
     fn floats(data: &[u8]) -> Vec<f32> {
         let elements = data.chunks_exact(4);
-        elements
-            .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
-            .collect()
+        elements.map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
     }
 
     /// The fixture's pixels, as the formula of fixtures/make.py has them.
@@ -337,11 +311,8 @@ mod tests {
     fn channels_are_made_to_fit() {
         for name in ["png rgba", "png grey alpha", "bmp 24-bit", "bmp grey"] {
             let fixture = Fixture::named(name);
-            let of = |shape| {
-                tensor(name, &spec(ElementType::Uint8, shape), &Value::Null)
-                    .unwrap()
-                    .data
-            };
+            let of =
+                |shape| tensor(name, &spec(ElementType::Uint8, shape), &Value::Null).unwrap().data;
             assert_eq!(of(&[1, 3, 5, 4]), fixture.rgba, "{name}");
             assert_eq!(of(&[1, 3, 5, 1]), fixture.grey, "{name}");
             assert_eq!(of(&[1, 1, 3, 5]), fixture.grey, "{name}");
@@ -363,29 +334,15 @@ mod tests {
             })
             .collect();
         let last = spec(ElementType::Float32, &[1, 3, 5, 3]);
-        assert_eq!(
-            floats(&tensor("png rgb", &last, &preprocess).unwrap().data),
-            wanted
-        );
+        assert_eq!(floats(&tensor("png rgb", &last, &preprocess).unwrap().data), wanted);
         let first = spec(ElementType::Float32, &[1, 3, 3, 5]);
-        let planar: Vec<f32> = (0..3)
-            .flat_map(|channel| wanted.iter().copied().skip(channel).step_by(3))
-            .collect();
-        assert_eq!(
-            floats(&tensor("png rgb", &first, &preprocess).unwrap().data),
-            planar
-        );
-        let error = tensor(
-            "png rgb",
-            &spec(ElementType::Float32, &[1, 3, 5, 1]),
-            &preprocess,
-        );
+        let planar: Vec<f32> =
+            (0..3).flat_map(|channel| wanted.iter().copied().skip(channel).step_by(3)).collect();
+        assert_eq!(floats(&tensor("png rgb", &first, &preprocess).unwrap().data), planar);
+        let error = tensor("png rgb", &spec(ElementType::Float32, &[1, 3, 5, 1]), &preprocess);
         assert!(matches!(error, Err(Error::Preprocess { .. })), "{error:?}");
-        let alpha = tensor(
-            "png rgba",
-            &spec(ElementType::Uint8, &[3, 5, 4]),
-            &json!({"order": "bgr"}),
-        );
+        let alpha =
+            tensor("png rgba", &spec(ElementType::Uint8, &[3, 5, 4]), &json!({"order": "bgr"}));
         let last_pixel = &alpha.unwrap().data[56..];
         let [red, green, blue] = rgb(4, 2);
         assert_eq!(last_pixel, [blue, green, red, 17 * 14]);
@@ -394,23 +351,14 @@ mod tests {
     #[test]
     fn uint8_is_rounded_and_saturated() {
         let of = |preprocess: Value| {
-            let pixels = tensor(
-                "bmp grey",
-                &spec(ElementType::Uint8, &[3, 5, 1]),
-                &preprocess,
-            );
+            let pixels = tensor("bmp grey", &spec(ElementType::Uint8, &[3, 5, 1]), &preprocess);
             pixels.unwrap().data
         };
         let grey = Fixture::named("bmp grey").grey;
         let map = |f: &dyn Fn(f64) -> f64| -> Vec<u8> {
-            grey.iter()
-                .map(|value| f(f64::from(*value)).round().clamp(0.0, 255.0) as u8)
-                .collect()
+            grey.iter().map(|value| f(f64::from(*value)).round().clamp(0.0, 255.0) as u8).collect()
         };
-        assert_eq!(
-            of(json!({"scale": 10, "mean": 500})),
-            map(&|p| p * 10.0 - 500.0)
-        );
+        assert_eq!(of(json!({"scale": 10, "mean": 500})), map(&|p| p * 10.0 - 500.0));
         assert_eq!(of(json!({"std": 2})), map(&|p| p / 2.0));
         assert_eq!(of(json!({"scale": -1})), vec![0; 15]);
         assert_eq!(of(json!({"scale": 3e38, "std": 1e-30})), vec![255; 15]);
@@ -423,16 +371,11 @@ mod tests {
             let fields: Vec<&str> = line.split(';').collect();
             let (width, height): (i32, i32) =
                 (fields[0].parse().unwrap(), fields[1].parse().unwrap());
-            let wanted = data_encoding::HEXLOWER
-                .decode(fields[2].as_bytes())
-                .unwrap();
+            let wanted = data_encoding::HEXLOWER.decode(fields[2].as_bytes()).unwrap();
             let spec = spec(ElementType::Float32, &[1, height, width, 3]);
             let found = tensor("png rgb", &spec, &json!({"resize": "bilinear"})).unwrap();
             for (found, wanted) in floats(&found.data).iter().zip(floats(&wanted)) {
-                assert!(
-                    (found - wanted).abs() < 1e-3,
-                    "{width}x{height}: {found} {wanted}"
-                );
+                assert!((found - wanted).abs() < 1e-3, "{width}x{height}: {found} {wanted}");
             }
             assert_eq!(found.data.len(), wanted.len());
             sizes += 1;
@@ -446,13 +389,7 @@ mod tests {
         );
         assert_eq!(
             same.unwrap().data,
-            tensor(
-                "png rgb",
-                &spec(ElementType::Uint8, &[3, 5, 3]),
-                &Value::Null
-            )
-            .unwrap()
-            .data
+            tensor("png rgb", &spec(ElementType::Uint8, &[3, 5, 3]), &Value::Null).unwrap().data
         );
     }
 
@@ -470,16 +407,9 @@ mod tests {
         ] {
             let refused = tensor("png rgb", &spec(element, shape), &Value::Null);
             let error = refused.unwrap_err().to_string();
-            assert!(
-                error.contains("pictures become UINT8 or FLOAT32"),
-                "{error}"
-            );
+            assert!(error.contains("pictures become UINT8 or FLOAT32"), "{error}");
         }
-        let error = tensor(
-            "png rgb",
-            &spec(ElementType::Uint8, &[1, 224, 224, 3]),
-            &Value::Null,
-        );
+        let error = tensor("png rgb", &spec(ElementType::Uint8, &[1, 224, 224, 3]), &Value::Null);
         assert_eq!(
             error.unwrap_err().to_string(),
             "a PNG picture of 5x3 pixels does not fit the model's input \"x\" UINT8 [1,224,224,3] \

@@ -142,12 +142,10 @@ impl TensorSpec {
     /// The bytes that a tensor of this shape takes. `None` where a dimension is dynamic, or where
     /// the number is larger than memory can be.
     pub fn byte_length(&self) -> Option<usize> {
-        self.shape
-            .iter()
-            .try_fold(self.element.size(), |bytes, &size| {
-                let size = usize::try_from(size).ok().filter(|size| *size > 0)?;
-                bytes.checked_mul(size)
-            })
+        self.shape.iter().try_fold(self.element.size(), |bytes, &size| {
+            let size = usize::try_from(size).ok().filter(|size| *size > 0)?;
+            bytes.checked_mul(size)
+        })
     }
 
     /// The name as text: itself where it is UTF-8, else as [`file_name_part`] escapes it.
@@ -190,10 +188,7 @@ impl Tensor {
         if shape::byte_length(&spec.shape, spec.element) == Some(data.len()) {
             Ok(Self { spec, data })
         } else {
-            Err(Error::DataLength {
-                spec,
-                length: data.len(),
-            })
+            Err(Error::DataLength { spec, length: data.len() })
         }
     }
 }
@@ -203,19 +198,13 @@ mod tests {
     use super::*;
 
     fn spec(name: &'static [u8], element: ElementType, shape: &[i32]) -> TensorSpec {
-        TensorSpec {
-            name: Bytes::from_static(name),
-            element,
-            shape: shape.to_vec(),
-        }
+        TensorSpec { name: Bytes::from_static(name), element, shape: shape.to_vec() }
     }
 
     #[test]
     fn element_types_are_the_agents() {
-        for (number, (element, size)) in ElementType::ALL
-            .into_iter()
-            .zip([1, 2, 4, 8, 2, 4, 8])
-            .enumerate()
+        for (number, (element, size)) in
+            ElementType::ALL.into_iter().zip([1, 2, 4, 8, 2, 4, 8]).enumerate()
         {
             let number = i32::try_from(number).unwrap();
             assert_eq!(ElementType::from_wire(number), Some(element));

@@ -14,16 +14,10 @@ pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 /// Reads an array file as the model's input `spec`. Shares the content's memory where the elements
 /// are little-endian already.
 pub(super) fn read(content: &Bytes, spec: &TensorSpec) -> Result<Tensor, Error> {
-    let (header, start) = Header::read(content).map_err(|problem| Error::Malformed {
-        format: Format::Npy,
-        problem,
-    })?;
+    let (header, start) = Header::read(content)
+        .map_err(|problem| Error::Malformed { format: Format::Npy, problem })?;
     let does_not_fit = |advice| Error::DoesNotFit {
-        found: format!(
-            "NPY of {} {}",
-            type_words(&header.descr),
-            shape::Listed(&header.shape)
-        ),
+        found: format!("NPY of {} {}", type_words(&header.descr), shape::Listed(&header.shape)),
         wanted: spec.clone(),
         advice,
     };
@@ -53,18 +47,8 @@ pub(super) fn read(content: &Bytes, spec: &TensorSpec) -> Result<Tensor, Error> 
             ),
         });
     }
-    let data = if big_endian {
-        Bytes::from(swapped(&elements, element.size()))
-    } else {
-        elements
-    };
-    Tensor::new(
-        TensorSpec {
-            shape,
-            ..spec.clone()
-        },
-        data,
-    )
+    let data = if big_endian { Bytes::from(swapped(&elements, element.size())) } else { elements };
+    Tensor::new(TensorSpec { shape, ..spec.clone() }, data)
 }
 
 /// The three keys of an array file's header.
@@ -78,12 +62,8 @@ struct Header {
 impl Header {
     /// Reads the header, and says where the elements start.
     fn read(content: &[u8]) -> Result<(Self, usize), String> {
-        let rest = content
-            .strip_prefix(MAGIC)
-            .ok_or("it has no magic string")?;
-        let (version, rest) = rest
-            .split_first_chunk::<2>()
-            .ok_or("the version is cut off")?;
+        let rest = content.strip_prefix(MAGIC).ok_or("it has no magic string")?;
+        let (version, rest) = rest.split_first_chunk::<2>().ok_or("the version is cut off")?;
         let cut = "the header's length is cut off";
         let (length, rest) = match version {
             [1, 0] => {
@@ -102,10 +82,7 @@ impl Header {
             }
         };
         let header = rest.get(..length).ok_or_else(|| {
-            format!(
-                "the header is cut off after {} of {length} bytes",
-                rest.len()
-            )
+            format!("the header is cut off after {} of {length} bytes", rest.len())
         })?;
         let start = content.len() - rest.len() + length;
         Ok((Self::parse(header)?, start))
@@ -135,11 +112,9 @@ impl Header {
             return Err(literal.unexpected("the end of the header"));
         }
         match (descr, fortran_order, shape) {
-            (Some(descr), Some(fortran_order), Some(shape)) => Ok(Self {
-                descr,
-                fortran_order,
-                shape,
-            }),
+            (Some(descr), Some(fortran_order), Some(shape)) => {
+                Ok(Self { descr, fortran_order, shape })
+            }
             _ => Err("its header lacks one of descr, fortran_order and shape".into()),
         }
     }
@@ -192,11 +167,7 @@ impl Literal<'_> {
     fn boolean(&mut self) -> Result<bool, String> {
         self.skip_space();
         for (word, value) in [(&b"True"[..], true), (b"False", false)] {
-            if self
-                .text
-                .get(self.at..)
-                .is_some_and(|t| t.starts_with(word))
-            {
+            if self.text.get(self.at..).is_some_and(|t| t.starts_with(word)) {
                 self.at += word.len();
                 return Ok(value);
             }
@@ -335,11 +306,7 @@ pub(super) mod tests {
     }
 
     fn spec(element: ElementType, shape: &[i32]) -> TensorSpec {
-        TensorSpec {
-            name: Bytes::from_static(b"x"),
-            element,
-            shape: shape.to_vec(),
-        }
+        TensorSpec { name: Bytes::from_static(b"x"), element, shape: shape.to_vec() }
     }
 
     fn made(header: &str, elements: &[u8]) -> Bytes {
@@ -353,13 +320,7 @@ pub(super) mod tests {
     #[test]
     fn what_numpy_writes_is_read() {
         let wanted = spec(ElementType::Float32, &[1, 2, 3]);
-        for name in [
-            "version 1",
-            "version 2",
-            "version 3",
-            "big-endian",
-            "no batch",
-        ] {
+        for name in ["version 1", "version 2", "version 3", "big-endian", "no batch"] {
             let (file, elements) = fixture(name);
             let tensor = read(&file, &wanted).expect(name);
             assert_eq!(tensor.data, elements, "{name}");
@@ -388,9 +349,7 @@ pub(super) mod tests {
         }
         let (file, _) = fixture("type <f8");
         assert_eq!(
-            read(&file, &spec(ElementType::Float32, &[2, 2]))
-                .unwrap_err()
-                .to_string(),
+            read(&file, &spec(ElementType::Float32, &[2, 2])).unwrap_err().to_string(),
             "NPY of float64 [2,2] does not fit the model's input \"x\" FLOAT32 [2,2] (16 bytes): \
              convert it, in numpy with array.astype(\"float32\")"
         );
@@ -426,10 +385,7 @@ pub(super) mod tests {
         for name in ["version 1", "version 2", "version 3", "type record"] {
             let (file, _) = fixture(name);
             for length in 0..file.len() {
-                let read = read(
-                    &file.slice(..length),
-                    &spec(ElementType::Float32, &[1, 2, 3]),
-                );
+                let read = read(&file.slice(..length), &spec(ElementType::Float32, &[1, 2, 3]));
                 assert!(read.is_err(), "{name} {length}");
             }
         }
@@ -439,10 +395,7 @@ pub(super) mod tests {
     fn hostile_headers_are_refused() {
         let wanted = spec(ElementType::Uint8, &[-1, -1]);
         let with_shape = |shape: &str| {
-            made(
-                &format!("{{'descr':'|u1','fortran_order':False,'shape':{shape}}}"),
-                b"abcd",
-            )
+            made(&format!("{{'descr':'|u1','fortran_order':False,'shape':{shape}}}"), b"abcd")
         };
         assert!(read(&with_shape("(2,2)"), &wanted).is_ok());
         for shape in [
@@ -483,11 +436,8 @@ pub(super) mod tests {
             assert!(read(&made(header, b"abcd"), &wanted).is_err(), "{header}");
         }
         for version in [[0, 0], [1, 1], [4, 0]] {
-            let mut file = made(
-                "{'descr':'|u1','fortran_order':False,'shape':(2,2)}",
-                b"abcd",
-            )
-            .to_vec();
+            let mut file =
+                made("{'descr':'|u1','fortran_order':False,'shape':(2,2)}", b"abcd").to_vec();
             file[6..8].copy_from_slice(&version);
             assert!(read(&Bytes::from(file), &wanted).is_err());
         }

@@ -82,11 +82,7 @@ fn npy_header(descr: &str, shape: &[usize]) -> Vec<u8> {
     let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': (");
     for (position, size) in shape.iter().enumerate() {
         let separator = if position > 0 { " " } else { "" };
-        let comma = if shape.len() == 1 || position + 1 < shape.len() {
-            ","
-        } else {
-            ""
-        };
+        let comma = if shape.len() == 1 || position + 1 < shape.len() { "," } else { "" };
         let _ = write!(header, "{separator}{size}{comma}");
     }
     header.push_str("), }");
@@ -104,11 +100,7 @@ fn npy_header(descr: &str, shape: &[usize]) -> Vec<u8> {
     bytes.extend_from_slice(super::npy::MAGIC);
     bytes.extend_from_slice(&[1, 0]);
     // 65,535 is 3,000 dimensions away: no agent has them, and numpy itself stops at 64.
-    bytes.extend_from_slice(
-        &u16::try_from(header.len())
-            .unwrap_or(u16::MAX)
-            .to_le_bytes(),
-    );
+    bytes.extend_from_slice(&u16::try_from(header.len()).unwrap_or(u16::MAX).to_le_bytes());
     bytes.extend_from_slice(header.as_bytes());
     bytes
 }
@@ -165,11 +157,7 @@ mod tests {
 
     fn tensor(name: &'static [u8], element: ElementType, shape: &[i32], data: Bytes) -> Tensor {
         Tensor {
-            spec: TensorSpec {
-                name: Bytes::from_static(name),
-                element,
-                shape: shape.to_vec(),
-            },
+            spec: TensorSpec { name: Bytes::from_static(name), element, shape: shape.to_vec() },
             data,
         }
     }
@@ -188,13 +176,8 @@ mod tests {
             r#"{"name":"out\"1","type":5,"shape":[1,2],"b64_data":"AQIDBAUGBwg="}"#
         );
         assert_eq!(
-            String::from_utf8(to_json(&tensor(
-                b"\xffx\n",
-                ElementType::Uint8,
-                &[],
-                Bytes::new()
-            )))
-            .unwrap(),
+            String::from_utf8(to_json(&tensor(b"\xffx\n", ElementType::Uint8, &[], Bytes::new())))
+                .unwrap(),
             r#"{"name":"%FFx%0A","type":0,"shape":[],"b64_data":""}"#
         );
         let name = "n\u{e4}\u{1}\n".as_bytes();
@@ -214,11 +197,7 @@ mod tests {
             ("empty", ElementType::Float32, &[1, 0, 6]),
         ] {
             let (file, elements) = fixture(name);
-            assert_eq!(
-                to_npy(&tensor(b"x", element, shape, elements)),
-                file,
-                "{name}"
-            );
+            assert_eq!(to_npy(&tensor(b"x", element, shape, elements)), file, "{name}");
         }
         for element in ElementType::ALL {
             let (file, elements) = fixture(&format!("type {}", element.numpy_descr()));
@@ -230,21 +209,13 @@ mod tests {
     fn npy_of_a_shape_that_does_not_account_for_the_bytes_is_flat() {
         let (file, elements) = fixture("one dimension");
         for shape in [&[-1][..], &[], &[2, 2], &[i32::MAX, i32::MAX]] {
-            assert_eq!(
-                to_npy(&tensor(b"x", ElementType::Int16, shape, elements.clone())),
-                file
-            );
+            assert_eq!(to_npy(&tensor(b"x", ElementType::Int16, shape, elements.clone())), file);
         }
         let odd = to_npy(&tensor(b"x", ElementType::Int16, &[1], elements.slice(..5)));
         assert!(odd.starts_with(b"\x93NUMPY\x01\x00\x76\x00{'descr': '|u1', "));
         assert!(odd.ends_with(&elements[..5]));
         assert_eq!(odd.len(), 128 + 5);
-        let deep = to_npy(&tensor(
-            b"x",
-            ElementType::Uint8,
-            &[1; 99],
-            Bytes::from_static(b"a"),
-        ));
+        let deep = to_npy(&tensor(b"x", ElementType::Uint8, &[1; 99], Bytes::from_static(b"a")));
         assert_eq!((deep.len() - 1) % 64, 0);
     }
 

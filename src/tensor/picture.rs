@@ -51,21 +51,10 @@ impl<'a> EncodedPicture<'a> {
             let problem = format!("its size is {width}x{height} pixels");
             return Err(Error::Malformed { format, problem });
         }
-        if width
-            .checked_mul(height)
-            .is_none_or(|pixels| pixels > MAX_PIXELS)
-        {
-            return Err(Error::TooLarge {
-                format,
-                width,
-                height,
-            });
+        if width.checked_mul(height).is_none_or(|pixels| pixels > MAX_PIXELS) {
+            return Err(Error::TooLarge { format, width, height });
         }
-        Ok(Self {
-            width,
-            height,
-            decoder,
-        })
+        Ok(Self { width, height, decoder })
     }
 
     /// Decodes the pixels.
@@ -80,12 +69,7 @@ impl<'a> EncodedPicture<'a> {
         if pixels.len() != self.width * self.height * channels.count() {
             return Err(malformed("its pixels are not as many as its size".into()));
         }
-        Ok(Picture {
-            width: self.width,
-            height: self.height,
-            channels,
-            pixels,
-        })
+        Ok(Picture { width: self.width, height: self.height, channels, pixels })
     }
 }
 
@@ -159,10 +143,7 @@ impl<'a> Png<'a> {
         decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
         decoder.set_ignore_text_chunk(true);
         decoder.set_ignore_iccp_chunk(true);
-        decoder
-            .read_info()
-            .map(Self)
-            .map_err(|error| error.to_string())
+        decoder.read_info().map(Self).map_err(|error| error.to_string())
     }
 
     fn size(&self) -> (usize, usize) {
@@ -175,10 +156,7 @@ impl<'a> Png<'a> {
     fn decode(mut self) -> Result<(Channels, Vec<u8>), String> {
         let length = self.0.output_buffer_size().ok_or("its size is too large")?;
         let mut pixels = vec![0; length];
-        let output = self
-            .0
-            .next_frame(&mut pixels)
-            .map_err(|error| error.to_string())?;
+        let output = self.0.next_frame(&mut pixels).map_err(|error| error.to_string())?;
         let channels = match output.color_type {
             ColorType::Grayscale => Channels::Grey,
             ColorType::GrayscaleAlpha => Channels::GreyAlpha,
@@ -212,9 +190,7 @@ impl<'a> Jpeg<'a> {
             .set_max_height(usize::from(u16::MAX))
             .set_strict_mode(true);
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(content), options);
-        decoder
-            .decode_headers()
-            .map_err(|error| error.to_string())?;
+        decoder.decode_headers().map_err(|error| error.to_string())?;
         let size = decoder.dimensions().ok_or("it has no size")?;
         Ok(Self { decoder, size })
     }
@@ -222,10 +198,7 @@ impl<'a> Jpeg<'a> {
     fn decode(mut self) -> Result<(Channels, Vec<u8>), String> {
         let channels = match self.decoder.input_colorspace() {
             Some(ColorSpace::Luma) => {
-                let options = self
-                    .decoder
-                    .options()
-                    .jpeg_set_out_colorspace(ColorSpace::Luma);
+                let options = self.decoder.options().jpeg_set_out_colorspace(ColorSpace::Luma);
                 self.decoder.set_options(options);
                 Channels::Grey
             }
@@ -272,9 +245,7 @@ pub(super) mod tests {
         }
 
         pub(in crate::tensor) fn named(name: &str) -> Self {
-            Self::all()
-                .find(|fixture| fixture.name == name)
-                .expect(name)
+            Self::all().find(|fixture| fixture.name == name).expect(name)
         }
 
         pub(in crate::tensor) fn format(&self) -> Format {
@@ -306,10 +277,7 @@ pub(super) mod tests {
     fn assert_near(name: &str, found: &[u8], wanted: &[u8]) {
         assert_eq!(found.len(), wanted.len(), "{name}");
         let worst = found.iter().zip(wanted).map(|(a, b)| a.abs_diff(*b)).max();
-        assert!(
-            worst <= Some(tolerance(name)),
-            "{name}: {worst:?}\n{found:?}\n{wanted:?}"
-        );
+        assert!(worst <= Some(tolerance(name)), "{name}: {worst:?}\n{found:?}\n{wanted:?}");
     }
 
     #[test]
@@ -318,18 +286,12 @@ pub(super) mod tests {
         for fixture in Fixture::all().filter(|fixture| fixture.name != "bmp 16-bit") {
             let name = fixture.name;
             let decoded = |channels| {
-                let picture = fixture
-                    .decode()
-                    .unwrap_or_else(|error| panic!("{name}: {error}"));
+                let picture = fixture.decode().unwrap_or_else(|error| panic!("{name}: {error}"));
                 assert_eq!((picture.width, picture.height), fixture.size, "{name}");
                 picture.into_channels(channels)
             };
             assert_near(name, &decoded(4), &fixture.rgba);
-            let rgb: Vec<u8> = fixture
-                .rgba
-                .chunks(4)
-                .flat_map(|p| p[..3].to_vec())
-                .collect();
+            let rgb: Vec<u8> = fixture.rgba.chunks(4).flat_map(|p| p[..3].to_vec()).collect();
             assert_near(name, &decoded(3), &rgb);
             assert_near(name, &decoded(1), &fixture.grey);
             read += 1;
@@ -350,10 +312,7 @@ pub(super) mod tests {
     #[test]
     fn a_picture_that_is_cut_off_is_refused() {
         for fixture in Fixture::all() {
-            let whole = fixture
-                .decode()
-                .ok()
-                .map(|picture| picture.into_channels(4));
+            let whole = fixture.decode().ok().map(|picture| picture.into_channels(4));
             for length in 0..fixture.file.len() {
                 let cut = decode(fixture.format(), &fixture.file[..length]);
                 if let Ok(picture) = cut {
@@ -391,9 +350,7 @@ pub(super) mod tests {
             for _ in 0..200 {
                 let mut damaged = fixture.file.clone();
                 for _ in 0..4 {
-                    random = random
-                        .wrapping_mul(6_364_136_223_846_793_005)
-                        .wrapping_add(1);
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                     let position = (random >> 33) as usize % damaged.len();
                     damaged[position] = (random >> 20) as u8;
                 }
@@ -413,10 +370,7 @@ pub(super) mod tests {
         // The CRC-32 of this header, as zlib.crc32 gives it.
         png.file[29..33].copy_from_slice(&0x3967_4e07_u32.to_be_bytes());
         let frame = Fixture::named("jpeg baseline").file;
-        let frame = frame
-            .windows(2)
-            .position(|marker| marker == [0xff, 0xc0])
-            .unwrap();
+        let frame = frame.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
         for fixture in [
             png,
             set("jpeg baseline", frame + 5, &[0xff; 4]),
@@ -424,21 +378,14 @@ pub(super) mod tests {
             set("bmp 24-bit", 18, &[0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0x80]),
         ] {
             let error = fixture.decode().err().unwrap();
-            assert!(
-                matches!(error, Error::TooLarge { .. }),
-                "{}: {error}",
-                fixture.name
-            );
+            assert!(matches!(error, Error::TooLarge { .. }), "{}: {error}", fixture.name);
         }
     }
 
     #[test]
     fn a_size_of_zero_is_refused() {
         let jpeg = Fixture::named("jpeg baseline").file;
-        let frame = jpeg
-            .windows(2)
-            .position(|marker| marker == [0xff, 0xc0])
-            .unwrap();
+        let frame = jpeg.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
         for (name, at, length) in [
             ("jpeg baseline", frame + 5, 2),
             ("jpeg baseline", frame + 7, 2),
@@ -454,11 +401,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_bitmap_of_a_kind_that_is_not_read_says_so() {
-        let error = Fixture::named("bmp 16-bit")
-            .decode()
-            .err()
-            .unwrap()
-            .to_string();
+        let error = Fixture::named("bmp 16-bit").decode().err().unwrap().to_string();
         assert!(error.contains("16 bits a pixel"), "{error}");
         let mut fixture = Fixture::named("bmp palette");
         fixture.file[10..14].copy_from_slice(&54_u32.to_le_bytes());

@@ -74,10 +74,7 @@ impl Preprocess {
                 "std" => {
                     let divides = |number: f64| number >= f64::from(f32::MIN_POSITIVE);
                     preprocess.std = PerChannel::parse(value, divides).ok_or_else(|| {
-                        refused(
-                            key,
-                            "has to be a number above 0, or an array of 1, 3 or 4 of them",
-                        )
+                        refused(key, "has to be a number above 0, or an array of 1, 3 or 4 of them")
                     })?;
                 }
                 _ => {
@@ -106,14 +103,8 @@ impl Preprocess {
         const PROBLEM: &str = "has another number of values than the model's input has channels";
         Ok(Arithmetic {
             scale: self.scale,
-            mean: self
-                .mean
-                .each(channels)
-                .ok_or_else(|| refused("mean", PROBLEM))?,
-            std: self
-                .std
-                .each(channels)
-                .ok_or_else(|| refused("std", PROBLEM))?,
+            mean: self.mean.each(channels).ok_or_else(|| refused("mean", PROBLEM))?,
+            std: self.std.each(channels).ok_or_else(|| refused("std", PROBLEM))?,
         })
     }
 }
@@ -153,12 +144,7 @@ pub(super) struct Arithmetic {
 impl Arithmetic {
     /// Whether it leaves each pixel as it is.
     pub(super) fn is_identity(&self) -> bool {
-        *self
-            == Self {
-                scale: 1.0,
-                mean: [0.0; 4],
-                std: [1.0; 4],
-            }
+        *self == Self { scale: 1.0, mean: [0.0; 4], std: [1.0; 4] }
     }
 
     /// The element for a channel's pixel value. Channels are 0 to 3.
@@ -180,9 +166,9 @@ impl PerChannel {
     fn parse(value: &Value, allowed: impl Fn(f64) -> bool) -> Option<Self> {
         let number = |value| number(value).filter(|number| allowed(*number));
         match value {
-            Value::Array(values) if matches!(values.len(), 1 | 3 | 4) => Some(Self::Each(
-                values.iter().map(number).collect::<Option<_>>()?,
-            )),
+            Value::Array(values) if matches!(values.len(), 1 | 3 | 4) => {
+                Some(Self::Each(values.iter().map(number).collect::<Option<_>>()?))
+            }
             value => number(value).map(Self::All),
         }
     }
@@ -193,9 +179,7 @@ impl PerChannel {
             Self::All(number) => Some([*number; 4]),
             Self::Each(numbers) if numbers.len() == channels => {
                 let last = numbers.last().copied()?;
-                Some(std::array::from_fn(|channel| {
-                    numbers.get(channel).copied().unwrap_or(last)
-                }))
+                Some(std::array::from_fn(|channel| numbers.get(channel).copied().unwrap_or(last)))
             }
             Self::Each(_) => None,
         }
@@ -204,16 +188,11 @@ impl PerChannel {
 
 /// A number that a FLOAT32 can hold.
 fn number(value: &Value) -> Option<f64> {
-    value
-        .as_f64()
-        .filter(|number| number.abs() <= f64::from(f32::MAX))
+    value.as_f64().filter(|number| number.abs() <= f64::from(f32::MAX))
 }
 
 fn refused(key: &str, problem: &'static str) -> Error {
-    Error::Preprocess {
-        key: key.chars().take(64).collect(),
-        problem,
-    }
+    Error::Preprocess { key: key.chars().take(64).collect(), problem }
 }
 
 #[cfg(test)]
@@ -223,16 +202,10 @@ mod tests {
 
     #[test]
     fn all_keys_are_optional() {
-        for value in [
-            json!({}),
-            Value::Null,
-            json!({"resize": "exact", "scale": 1, "order": "rgb"}),
-        ] {
-            assert_eq!(
-                Preprocess::parse(&value),
-                Ok(Preprocess::default()),
-                "{value}"
-            );
+        for value in
+            [json!({}), Value::Null, json!({"resize": "exact", "scale": 1, "order": "rgb"})]
+        {
+            assert_eq!(Preprocess::parse(&value), Ok(Preprocess::default()), "{value}");
         }
         let preprocess = Preprocess::parse(&json!({
             "resize": "bilinear", "scale": 0.5, "mean": [1, 2, 3], "std": 2, "order": "bgr"
@@ -278,9 +251,7 @@ mod tests {
             );
         }
         assert_eq!(
-            Preprocess::parse(&json!({"std": 0}))
-                .unwrap_err()
-                .to_string(),
+            Preprocess::parse(&json!({"std": 0})).unwrap_err().to_string(),
             "preprocess key \"std\" has to be a number above 0, or an array of 1, 3 or 4 of them"
         );
     }

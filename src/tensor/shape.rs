@@ -39,26 +39,17 @@ pub(super) fn infer(wanted: &[i32], element: ElementType, length: usize) -> Opti
         return None;
     }
     let missing = i32::try_from(length / known).ok()?;
-    Some(
-        wanted
-            .iter()
-            .map(|&size| if size <= 0 { missing } else { size })
-            .collect(),
-    )
+    Some(wanted.iter().map(|&size| if size <= 0 { missing } else { size }).collect())
 }
 
 /// The bytes that a shape takes; zero where a dimension is. `None` for a negative dimension and
 /// where the number is larger than memory can be.
 pub(super) fn byte_length(shape: &[i32], element: ElementType) -> Option<usize> {
     // Zeros first: a product that is zero in the end does not overflow on the way.
-    let mut sizes = shape
-        .iter()
-        .map(|size| usize::try_from(*size).ok())
-        .collect::<Option<Vec<usize>>>()?;
+    let mut sizes =
+        shape.iter().map(|size| usize::try_from(*size).ok()).collect::<Option<Vec<usize>>>()?;
     sizes.sort_unstable();
-    sizes
-        .iter()
-        .try_fold(element.size(), |bytes, size| bytes.checked_mul(*size))
+    sizes.iter().try_fold(element.size(), |bytes, size| bytes.checked_mul(*size))
 }
 
 /// Shows a shape as `[1,224,224,3]`.

@@ -31,10 +31,8 @@ pub(super) fn signed_request(
     if let (true, Some(length)) = (chunked, payload.length()) {
         headers.push(("x-amz-decoded-content-length", length.to_string()));
     }
-    let to_sign: Vec<(&str, &str)> = headers
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
+    let to_sign: Vec<(&str, &str)> =
+        headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let canonical = CanonicalRequest::new(&RequestToSign {
         method: method.as_str(),
         path: &location.path,
@@ -54,11 +52,7 @@ pub(super) fn signed_request(
     }
     if let Some(length) = payload.length() {
         // S3 wants it for an empty object too, where hyper would leave it out.
-        let length = if chunked {
-            encoded_length(length)
-        } else {
-            length
-        };
+        let length = if chunked { encoded_length(length) } else { length };
         headers.push(("content-length", length.to_string()));
     }
 

@@ -33,10 +33,7 @@ fn settings(url: &str) -> Settings {
         region: Region::parse("eu-west-1").unwrap(),
         credentials: credentials(),
         timeouts: Timeouts::default(),
-        retry: Retry {
-            base: Duration::ZERO,
-            ..Retry::default()
-        },
+        retry: Retry { base: Duration::ZERO, ..Retry::default() },
     }
 }
 
@@ -68,11 +65,8 @@ fn key(text: &str) -> S3Key {
 }
 
 fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
-    format!(
-        "HTTP/1.1 {status}\r\nContent-Length: {}\r\n{headers}\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
+    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len())
+        .into_bytes()
 }
 
 fn ok(body: &str) -> Reply {
@@ -88,21 +82,14 @@ fn error_answer(status: &str, code: &str) -> Reply {
 }
 
 fn parts(parts: Vec<Vec<u8>>) -> ByteStream {
-    Box::pin(stream::iter(
-        parts.into_iter().map(|part| Ok(Bytes::from(part))),
-    ))
+    Box::pin(stream::iter(parts.into_iter().map(|part| Ok(Bytes::from(part)))))
 }
 
 /// Signs what the server has got as the client should have, and compares; gives the signature.
 fn verify_signature(received: &Received) -> String {
     let authorization = received.header("authorization").unwrap();
     let fields = authorization.strip_prefix("AWS4-HMAC-SHA256 ").unwrap();
-    let field = |name: &str| {
-        fields
-            .split(", ")
-            .find_map(|field| field.strip_prefix(name))
-            .unwrap()
-    };
+    let field = |name: &str| fields.split(", ").find_map(|field| field.strip_prefix(name)).unwrap();
     let headers: Vec<(&str, &str)> = field("SignedHeaders=")
         .split(';')
         .map(|name| (name, received.header(name).unwrap()))

@@ -21,10 +21,7 @@ impl CanonicalRequest {
             canonical_query(request.query),
             request.payload.as_str(),
         );
-        Self {
-            text,
-            signed_headers,
-        }
+        Self { text, signed_headers }
     }
 
     /// The canonical request itself.
@@ -106,10 +103,8 @@ impl PayloadHash {
 ///
 /// This form can go over the wire as well.
 pub fn canonical_query(query: &[(&str, &str)]) -> String {
-    let mut pairs: Vec<(String, String)> = query
-        .iter()
-        .map(|(name, value)| (percent::encode(name), percent::encode(value)))
-        .collect();
+    let mut pairs: Vec<(String, String)> =
+        query.iter().map(|(name, value)| (percent::encode(name), percent::encode(value))).collect();
     pairs.sort();
     let mut text = String::new();
     for (name, value) in &pairs {
@@ -216,13 +211,7 @@ mod tests {
         // `~` sorts before `%E1` as a character and after it when encoded; values of a repeated
         // name are sorted too.
         assert_eq!(
-            canonical_query(&[
-                ("~", "1"),
-                ("ሴ", "2"),
-                ("a", "y"),
-                ("a", "x/+"),
-                ("uploads", "")
-            ]),
+            canonical_query(&[("~", "1"), ("ሴ", "2"), ("a", "y"), ("a", "x/+"), ("uploads", "")]),
             "%E1%88%B4=2&a=x%2F%2B&a=y&uploads=&~=1"
         );
     }

@@ -15,11 +15,7 @@ pub struct ChunkSigner {
 impl ChunkSigner {
     /// Begins with the seed: the signature of the request's headers.
     pub(super) fn new(key: SigningKey, scope: Scope, seed: String) -> Self {
-        Self {
-            key,
-            scope,
-            previous: seed,
-        }
+        Self { key, scope, previous: seed }
     }
 
     /// The signature of the next chunk; the last one is empty.

@@ -33,11 +33,7 @@ impl<'a> Signer<'a> {
     /// Derives the signing key for `scope`.
     pub fn new(credentials: &'a Credentials, scope: Scope) -> Self {
         let key = SigningKey::derive(&credentials.secret_access_key, &scope);
-        Self {
-            credentials,
-            scope,
-            key,
-        }
+        Self { credentials, scope, key }
     }
 
     /// What the signatures are valid for.
@@ -85,10 +81,7 @@ impl<'a> Signer<'a> {
     pub fn presigned_query(&self, request: &RequestToSign<'_>, expires_s: u32) -> String {
         self.with_presigned_query(request, expires_s, |request| {
             let signature = self.signature(&CanonicalRequest::new(request));
-            format!(
-                "{}&X-Amz-Signature={signature}",
-                canonical_query(request.query)
-            )
+            format!("{}&X-Amz-Signature={signature}", canonical_query(request.query))
         })
     }
 
@@ -112,9 +105,6 @@ impl<'a> Signer<'a> {
         if let Some(token) = &self.credentials.session_token {
             query.push(("X-Amz-Security-Token", token.reveal()));
         }
-        use_it(&RequestToSign {
-            query: &query,
-            ..*request
-        })
+        use_it(&RequestToSign { query: &query, ..*request })
     }
 }

@@ -54,10 +54,7 @@ fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     } else {
         key
     };
-    block
-        .iter_mut()
-        .zip(key)
-        .for_each(|(place, byte)| *place = *byte);
+    block.iter_mut().zip(key).for_each(|(place, byte)| *place = *byte);
     let mut mac = Hmac::<Sha256>::new(&block.into());
     mac.update(message);
     mac.finalize().into_bytes().into()
@@ -85,9 +82,6 @@ mod tests {
 
     #[test]
     fn debug_hides_the_key() {
-        assert_eq!(
-            format!("{:?}", SigningKey([7; 32])),
-            "SigningKey([redacted])"
-        );
+        assert_eq!(format!("{:?}", SigningKey([7; 32])), "SigningKey([redacted])");
     }
 }

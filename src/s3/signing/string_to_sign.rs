@@ -9,11 +9,7 @@ pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// The string to sign of a whole request ("Task 2" of SigV4).
 pub fn string_to_sign(scope: &Scope, request: &CanonicalRequest) -> String {
-    format!(
-        "{ALGORITHM}\n{}\n{scope}\n{}",
-        scope.date_time(),
-        request.hash()
-    )
+    format!("{ALGORITHM}\n{}\n{scope}\n{}", scope.date_time(), request.hash())
 }
 
 /// What a signature is valid for: one day, one region, one service.
@@ -29,11 +25,7 @@ pub struct Scope {
 impl Scope {
     /// The scope of a request that is signed at `moment`.
     pub fn new(moment: Moment, region: impl Into<String>, service: impl Into<String>) -> Self {
-        Self {
-            moment,
-            region: region.into(),
-            service: service.into(),
-        }
+        Self { moment, region: region.into(), service: service.into() }
     }
 
     /// `20130524T000000Z`: the value of `x-amz-date`.
@@ -59,12 +51,6 @@ impl Scope {
 
 impl std::fmt::Display for Scope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{}/{}/{}/aws4_request",
-            self.date(),
-            self.region,
-            self.service
-        )
+        write!(f, "{}/{}/{}/aws4_request", self.date(), self.region, self.service)
     }
 }

@@ -74,10 +74,7 @@ fn decode(text: &str) -> String {
 }
 
 fn borrowed(pairs: &[(String, String)]) -> Vec<(&str, &str)> {
-    pairs
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect()
+    pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
 fn suite_case(directory: &Path) {
@@ -130,15 +127,8 @@ fn suite_case(directory: &Path) {
     if let Some(token) = &credentials.session_token {
         in_header.push(("X-Amz-Security-Token", token.reveal()));
     }
-    let canonical = CanonicalRequest::new(&RequestToSign {
-        headers: &in_header,
-        ..to_sign
-    });
-    assert_eq!(
-        canonical.as_str(),
-        file("header-canonical-request.txt"),
-        "{name}"
-    );
+    let canonical = CanonicalRequest::new(&RequestToSign { headers: &in_header, ..to_sign });
+    assert_eq!(canonical.as_str(), file("header-canonical-request.txt"), "{name}");
     assert_eq!(
         string_to_sign(signer.scope(), &canonical),
         file("header-string-to-sign.txt"),
@@ -155,11 +145,7 @@ fn suite_case(directory: &Path) {
     );
 
     let canonical = signer.presigned_canonical(&to_sign, 3600);
-    assert_eq!(
-        canonical.as_str(),
-        file("query-canonical-request.txt"),
-        "{name}"
-    );
+    assert_eq!(canonical.as_str(), file("query-canonical-request.txt"), "{name}");
     assert_eq!(
         string_to_sign(signer.scope(), &canonical),
         file("query-string-to-sign.txt"),
@@ -168,10 +154,7 @@ fn suite_case(directory: &Path) {
     let signature = file("query-signature.txt");
     assert_eq!(signer.signature(&canonical), signature, "{name}");
     let query = signer.presigned_query(&to_sign, 3600);
-    assert!(
-        query.ends_with(&format!("&X-Amz-Signature={signature}")),
-        "{name}: {query}"
-    );
+    assert!(query.ends_with(&format!("&X-Amz-Signature={signature}")), "{name}: {query}");
 }
 
 #[test]
@@ -202,11 +185,7 @@ fn escapes_in_a_path_are_escaped_again() {
             payload: &PayloadHash::of(b""),
         });
         let expected = fs::read_to_string(directory.join("header-canonical-request.txt")).unwrap();
-        assert_eq!(
-            canonical.as_str().lines().nth(1),
-            expected.lines().nth(1),
-            "{case}"
-        );
+        assert_eq!(canonical.as_str().lines().nth(1), expected.lines().nth(1), "{case}");
     }
 }
 
@@ -272,11 +251,7 @@ fn the_examples_of_the_s3_reference() {
             assert_eq!(chunk["signature"], chunks.chunk(data.as_bytes()), "{name}");
         }
         if let Some(lines) = request["trailer"].as_str() {
-            assert_eq!(
-                request["trailer_signature"],
-                chunks.trailer(lines),
-                "{name}"
-            );
+            assert_eq!(request["trailer_signature"], chunks.trailer(lines), "{name}");
         }
     }
 }

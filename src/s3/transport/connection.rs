@@ -36,10 +36,7 @@ impl Connection {
     /// Whether the connection can take another request: what came before is over, and the server
     /// has kept it open.
     pub(super) async fn is_ready(&mut self, timeouts: &Timeouts) -> bool {
-        matches!(
-            within(timeouts.connect, self.sender.ready()).await,
-            Some(Ok(()))
-        )
+        matches!(within(timeouts.connect, self.sender.ready()).await, Some(Ok(())))
     }
 
     /// Whether it is known to be of no more use.
@@ -56,12 +53,7 @@ impl Connection {
         // An idle connection's last activity is long ago.
         self.activity.note();
         let activity = self.activity.clone();
-        let answer = async {
-            self.sender
-                .send_request(request)
-                .await
-                .map_err(Cause::Connection)
-        };
+        let answer = async { self.sender.send_request(request).await.map_err(Cause::Connection) };
         let silence = async {
             loop {
                 let deadline = activity.last() + timeouts.answer;
@@ -87,11 +79,8 @@ impl Connector {
     pub(in crate::s3) async fn connect(&self, origin: &Origin) -> Result<Connection, Cause> {
         let addresses = self.resolve(origin).await?;
         let tcp = self.connect_to_any(addresses).await?;
-        let stream = if origin.tls {
-            self.handshake(origin, tcp).await?
-        } else {
-            Stream::plain(tcp)
-        };
+        let stream =
+            if origin.tls { self.handshake(origin, tcp).await? } else { Stream::plain(tcp) };
         let activity = stream.activity();
         // The limit bounds what hyper buffers in either direction; beyond it speed does not grow.
         let (sender, connection) = http1::Builder::new()
@@ -103,12 +92,7 @@ impl Connector {
             // What goes wrong reaches whoever waits for the answer or its body.
             let _ = connection.await;
         });
-        Ok(Connection {
-            origin: origin.clone(),
-            sender,
-            activity,
-            _driver: driver,
-        })
+        Ok(Connection { origin: origin.clone(), sender, activity, _driver: driver })
     }
 
     async fn resolve(&self, origin: &Origin) -> Result<Vec<SocketAddr>, Cause> {
@@ -140,10 +124,7 @@ impl Connector {
                 None => last = io::ErrorKind::TimedOut.into(),
             }
         }
-        Err(Cause::Connect {
-            addresses,
-            error: last,
-        })
+        Err(Cause::Connect { addresses, error: last })
     }
 
     async fn handshake(&self, origin: &Origin, tcp: TcpStream) -> Result<Stream, Cause> {

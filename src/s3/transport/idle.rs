@@ -23,9 +23,7 @@ impl IdleConnections {
         let mut connection = {
             let mut idle = self.0.borrow_mut();
             idle.retain(|connection| !connection.is_closed());
-            let index = idle
-                .iter()
-                .position(|connection| connection.origin() == origin)?;
+            let index = idle.iter().position(|connection| connection.origin() == origin)?;
             idle.remove(index)
         };
         connection.is_ready(timeouts).await.then_some(connection)

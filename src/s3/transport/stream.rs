@@ -32,10 +32,7 @@ impl Stream {
     }
 
     fn new(inner: Inner) -> Self {
-        Self {
-            inner,
-            activity: Activity(Rc::new(Cell::new(Instant::now()))),
-        }
+        Self { inner, activity: Activity(Rc::new(Cell::new(Instant::now()))) }
     }
 
     pub(super) fn activity(&self) -> Activity {

@@ -24,9 +24,7 @@ impl Roots {
         let mut store = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem) {
             let certificate = certificate.map_err(|error| InvalidRoots::Pem(error.to_string()))?;
-            store
-                .add(certificate)
-                .map_err(|error| InvalidRoots::Certificate(error.to_string()))?;
+            store.add(certificate).map_err(|error| InvalidRoots::Certificate(error.to_string()))?;
         }
         if store.is_empty() {
             return Err(InvalidRoots::Empty);
@@ -56,10 +54,7 @@ impl fmt::Display for InvalidRoots {
             ),
             Self::Pem(error) => write!(f, "the certificate authorities are not PEM: {error}"),
             Self::Certificate(error) => {
-                write!(
-                    f,
-                    "a certificate authority's certificate is broken: {error}"
-                )
+                write!(f, "a certificate authority's certificate is broken: {error}")
             }
         }
     }
@@ -76,10 +71,7 @@ pub(in crate::s3) struct Tls {
 
 impl Tls {
     pub(in crate::s3) fn new(roots: Roots) -> Self {
-        Self {
-            roots,
-            connector: OnceCell::new(),
-        }
+        Self { roots, connector: OnceCell::new() }
     }
 
     pub(super) fn connector(&self) -> io::Result<TlsConnector> {
@@ -108,19 +100,10 @@ mod tests {
 
     #[test]
     fn what_is_not_an_authority() {
-        assert_eq!(
-            Roots::default().with_pem(b"").unwrap_err(),
-            InvalidRoots::Empty
-        );
+        assert_eq!(Roots::default().with_pem(b"").unwrap_err(), InvalidRoots::Empty);
         let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(matches!(
-            Roots::default().with_pem(broken),
-            Err(InvalidRoots::Certificate(_))
-        ));
+        assert!(matches!(Roots::default().with_pem(broken), Err(InvalidRoots::Certificate(_))));
         let cut = b"-----BEGIN CERTIFICATE-----\nAAAA\n";
-        assert!(matches!(
-            Roots::default().with_pem(cut),
-            Err(InvalidRoots::Pem(_))
-        ));
+        assert!(matches!(Roots::default().with_pem(cut), Err(InvalidRoots::Pem(_))));
     }
 }

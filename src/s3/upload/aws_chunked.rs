@@ -46,11 +46,8 @@ impl AwsChunked {
     }
 
     fn seal(&mut self) -> Bytes {
-        let header = format!(
-            "{:x}{SIGNATURE_LABEL}{}\r\n",
-            self.data.len(),
-            self.signer.chunk(&self.data)
-        );
+        let header =
+            format!("{:x}{SIGNATURE_LABEL}{}\r\n", self.data.len(), self.signer.chunk(&self.data));
         let mut chunk = Vec::with_capacity(header.len() + self.data.len() + 2);
         chunk.extend_from_slice(header.as_bytes());
         chunk.append(&mut self.data);
@@ -130,15 +127,10 @@ mod tests {
         let signer = Signer::new(&credentials, Scope::new(moment, "us-east-1", "s3"));
         // The seed of the example in the API reference.
         let seed = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9";
-        let parts: Vec<_> = content
-            .chunks(part)
-            .map(|part| Ok(Bytes::copy_from_slice(part)))
-            .collect();
-        let source = Source::new(
-            Box::pin(stream::iter(parts)),
-            announced as u64,
-            SourceFailure::default(),
-        );
+        let parts: Vec<_> =
+            content.chunks(part).map(|part| Ok(Bytes::copy_from_slice(part))).collect();
+        let source =
+            Source::new(Box::pin(stream::iter(parts)), announced as u64, SourceFailure::default());
         let chunked = AwsChunked::new(source, announced as u64, signer.chunks(seed.into()));
         let (mut bytes, mut failed) = (Vec::new(), false);
         for part in smol::block_on(chunked.collect::<Vec<_>>()) {
@@ -168,10 +160,7 @@ mod tests {
         );
         assert_eq!(encoded_length(66_560), 66_824);
         for part in [1_000, 65_536, 66_560, 7] {
-            assert_eq!(
-                body(&content, content.len(), part),
-                (expected.clone(), false)
-            );
+            assert_eq!(body(&content, content.len(), part), (expected.clone(), false));
         }
     }
 
@@ -180,11 +169,7 @@ mod tests {
         for length in [0, 1, 15, 16, 65_535, 65_536, 65_537, 131_072, 200_000] {
             let (bytes, failed) = body(&vec![7; length], length, 10_000);
             assert!(!failed);
-            assert_eq!(
-                bytes.len() as u64,
-                encoded_length(length as u64),
-                "{length}"
-            );
+            assert_eq!(bytes.len() as u64, encoded_length(length as u64), "{length}");
         }
     }
 

@@ -29,18 +29,12 @@ enum Content {
 impl RequestBody {
     /// Bytes, possibly none.
     pub(in crate::s3) fn bytes(bytes: Bytes) -> Self {
-        Self {
-            remaining: bytes.len() as u64,
-            content: Content::Bytes(bytes),
-        }
+        Self { remaining: bytes.len() as u64, content: Content::Bytes(bytes) }
     }
 
     /// A stream as it comes.
     pub(in crate::s3) fn stream(source: Source, length: u64) -> Self {
-        Self {
-            content: Content::Stream(source),
-            remaining: length,
-        }
+        Self { content: Content::Stream(source), remaining: length }
     }
 
     /// A stream in signed chunks.

@@ -9,23 +9,13 @@ use crate::s3::signing::{PayloadHash, Signer};
 /// A request's body before it is sent.
 pub(in crate::s3) enum Payload {
     None,
-    Bytes {
-        content: Bytes,
-        hash: PayloadHash,
-    },
-    Stream {
-        length: u64,
-        stream: Option<ByteStream>,
-        failure: SourceFailure,
-    },
+    Bytes { content: Bytes, hash: PayloadHash },
+    Stream { length: u64, stream: Option<ByteStream>, failure: SourceFailure },
 }
 
 impl Payload {
     pub(in crate::s3) fn bytes(content: Bytes) -> Self {
-        Self::Bytes {
-            hash: PayloadHash::of(&content),
-            content,
-        }
+        Self::Bytes { hash: PayloadHash::of(&content), content }
     }
 
     /// Whether a request that fails can be followed by another one.
@@ -59,11 +49,7 @@ impl Payload {
     pub(in crate::s3) fn body(&mut self, chunks: Option<(&Signer<'_>, String)>) -> RequestBody {
         match self {
             Self::Bytes { content, .. } => RequestBody::bytes(content.clone()),
-            Self::Stream {
-                length,
-                stream,
-                failure,
-            } => match stream.take() {
+            Self::Stream { length, stream, failure } => match stream.take() {
                 Some(stream) => {
                     let source = Source::new(stream, *length, failure.clone());
                     match chunks {

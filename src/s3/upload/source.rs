@@ -26,13 +26,7 @@ pub(in crate::s3) struct Source {
 
 impl Source {
     pub(in crate::s3) fn new(stream: ByteStream, announced: u64, failure: SourceFailure) -> Self {
-        Self {
-            stream,
-            announced,
-            given: 0,
-            last: None,
-            failure,
-        }
+        Self { stream, announced, given: 0, last: None, failure }
     }
 
     fn fail(&mut self, cause: Cause) -> Poll<Option<Result<Bytes, SourceFailed>>> {
@@ -103,10 +97,7 @@ mod tests {
         let parts = stream::iter(parts).map(|part| part.map(Bytes::from));
         let source = Source::new(Box::pin(parts), announced, failure.clone());
         let given = smol::block_on(source.take_while(Result::is_ok).collect::<Vec<_>>());
-        (
-            given.into_iter().map(Result::unwrap).collect(),
-            failure.take(),
-        )
+        (given.into_iter().map(Result::unwrap).collect(), failure.take())
     }
 
     #[test]
@@ -122,13 +113,7 @@ mod tests {
     fn too_short() {
         let (given, failure) = read(vec![Ok("ab")], 3);
         assert_eq!(given, ["ab"]);
-        assert!(matches!(
-            failure,
-            Some(Cause::SourceLength {
-                announced: 3,
-                given: 2
-            })
-        ));
+        assert!(matches!(failure, Some(Cause::SourceLength { announced: 3, given: 2 })));
     }
 
     #[test]
@@ -136,13 +121,7 @@ mod tests {
         for parts in [vec![Ok("ab"), Ok("c"), Ok("d")], vec![Ok("ab"), Ok("cd")]] {
             let (given, failure) = read(parts, 3);
             assert_eq!(given, ["ab"]);
-            assert!(matches!(
-                failure,
-                Some(Cause::SourceLength {
-                    announced: 3,
-                    given: 4
-                })
-            ));
+            assert!(matches!(failure, Some(Cause::SourceLength { announced: 3, given: 4 })));
         }
     }
 

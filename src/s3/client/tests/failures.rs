@@ -22,9 +22,8 @@ fn passing_errors_are_tried_again() {
 fn tries_end() {
     let slow = || error_answer("503 Slow Down", "SlowDown");
     let server = Server::start(vec![vec![slow(), slow(), slow(), slow()]]);
-    let error = with_server(&server, async |client| {
-        client.read(&bucket(), &key("k")).await.err().unwrap()
-    });
+    let error =
+        with_server(&server, async |client| client.read(&bucket(), &key("k")).await.err().unwrap());
     assert_eq!(error.code(), Some("SlowDown"));
     assert!(error.to_string().contains("after 3 tries"), "{error}");
 }
@@ -34,11 +33,7 @@ fn errors_name_what_s3_said_and_are_final() {
     let server = Server::start(vec![vec![
         error_answer("403 Forbidden", "AccessDenied"),
         error_answer("404 Not Found", "NoSuchBucket"),
-        Reply::Send(answer(
-            "301 Moved Permanently",
-            "x-amz-bucket-region: us-west-2\r\n",
-            "",
-        )),
+        Reply::Send(answer("301 Moved Permanently", "x-amz-bucket-region: us-west-2\r\n", "")),
         Reply::Send(answer(
             "403 Forbidden",
             "",
@@ -47,13 +42,7 @@ fn errors_name_what_s3_said_and_are_final() {
     ]]);
     with_server(&server, async |client| {
         for words in [
-            &[
-                "GET s3://models/dir/k",
-                "403 AccessDenied",
-                "\"No\"",
-                "R1",
-                "s3:GetObject",
-            ][..],
+            &["GET s3://models/dir/k", "403 AccessDenied", "\"No\"", "R1", "s3:GetObject"][..],
             &["404 NoSuchBucket", "SAPT_AWS_S3_BUCKET"],
             &["301", "SAPT_AWS_REGION=us-west-2"],
             &["InvalidToken", "Bad [redacted]!", "SAPT_AWS_SESSION_TOKEN"],
@@ -75,21 +64,14 @@ fn errors_name_what_s3_said_and_are_final() {
 fn not_even_the_beginning_of_a_long_token_is_shown() {
     let token = "long+token/".repeat(100);
     let body = format!("<Error><Message>{token}</Message></Error>");
-    let server = Server::start(vec![vec![Reply::Send(answer(
-        "400 Bad Request",
-        "",
-        &body,
-    ))]]);
+    let server = Server::start(vec![vec![Reply::Send(answer("400 Bad Request", "", &body))]]);
     let mut settings = settings(&server.url);
     settings.credentials.session_token = Some(Secret::new(token));
     let error = with_client(settings, Roots::default(), async |client| {
         client.read(&bucket(), &key("k")).await.err().unwrap()
     });
     let shown = format!("{error} {error:?}");
-    assert!(
-        shown.contains("\"[redacted]\"") && !shown.contains("long+token"),
-        "{shown}"
-    );
+    assert!(shown.contains("\"[redacted]\"") && !shown.contains("long+token"), "{shown}");
 }
 
 #[test]
@@ -108,10 +90,7 @@ fn what_is_not_http_is_refused_with_advice() {
     with_server(&server, async |client| {
         let error = client.read(&bucket(), &key("k")).await.err().unwrap();
         assert!(!error.is_transient(), "{error}");
-        assert!(
-            error.to_string().contains("SAPT_AWS_ENDPOINT_URL"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("SAPT_AWS_ENDPOINT_URL"), "{error}");
     });
 }
 
@@ -130,45 +109,27 @@ fn silence_ends() {
     settings.retry.tries = 1;
     with_client(settings, Roots::default(), async |client| {
         let error = client.read(&bucket(), &key("k")).await.err().unwrap();
-        assert!(
-            matches!(error.cause(), Cause::Timeout(Phase::Answer, _)),
-            "{error}"
-        );
+        assert!(matches!(error.cause(), Cause::Timeout(Phase::Answer, _)), "{error}");
         let mut object = client.read(&bucket(), &key("k")).await.unwrap();
         assert_eq!(object.chunk().await.unwrap().unwrap(), "hello");
         let error = object.chunk().await.unwrap_err();
-        assert!(
-            matches!(error.cause(), Cause::Timeout(Phase::Body, _)),
-            "{error}"
-        );
+        assert!(matches!(error.cause(), Cause::Timeout(Phase::Body, _)), "{error}");
         // More than the sockets' buffers take in.
         let body = Upload::Bytes(vec![0; 16 << 20].into());
         let error = client.write(&bucket(), &key("k"), body).await.unwrap_err();
-        assert!(
-            matches!(error.cause(), Cause::Timeout(Phase::Answer, _)),
-            "{error}"
-        );
+        assert!(matches!(error.cause(), Cause::Timeout(Phase::Answer, _)), "{error}");
     });
 }
 
 #[test]
 fn nobody_listens() {
     // A port that was free a moment ago: on loopback nobody else takes it so soon.
-    let address = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let error = with_client(
-        settings(&format!("http://{address}")),
-        Roots::default(),
-        async |client| {
-            let body = Upload::Stream {
-                length: 3,
-                stream: parts(vec![b"abc".to_vec()]),
-            };
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error =
+        with_client(settings(&format!("http://{address}")), Roots::default(), async |client| {
+            let body = Upload::Stream { length: 3, stream: parts(vec![b"abc".to_vec()]) };
             client.write(&bucket(), &key("k"), body).await.unwrap_err()
-        },
-    );
+        });
     // The stream was not touched, so that even this was tried again.
     for word in [&address.to_string(), "refused", "after 3 tries", "firewall"] {
         assert!(error.to_string().contains(word), "{word}: {error}");

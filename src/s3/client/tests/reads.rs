@@ -29,19 +29,13 @@ fn reads_a_body_in_http_chunks() {
     let body =
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
     let cut = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nd";
-    let server = Server::start(vec![
-        vec![Reply::Send(body.into())],
-        vec![Reply::Send(cut.into())],
-    ]);
+    let server = Server::start(vec![vec![Reply::Send(body.into())], vec![Reply::Send(cut.into())]]);
     with_server(&server, async |client| {
         let whole = client.read_all(&bucket(), &key("k"), 5).await.unwrap();
         assert_eq!(whole, "abcde");
         // The server has closed the connection after its only answer.
         let error = client.read_all(&bucket(), &key("k"), 5).await.unwrap_err();
-        assert!(
-            matches!(error.cause(), Cause::Truncated { expected: None, .. }),
-            "{error}"
-        );
+        assert!(matches!(error.cause(), Cause::Truncated { expected: None, .. }), "{error}");
     });
 }
 
@@ -82,11 +76,8 @@ fn a_body_of_unknown_length_is_refused() {
 #[test]
 fn reads_no_more_than_the_limit() {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n";
-    let server = Server::start(vec![
-        vec![ok("abcde")],
-        vec![Reply::Send(chunked.into())],
-        vec![ok("abcd")],
-    ]);
+    let server =
+        Server::start(vec![vec![ok("abcde")], vec![Reply::Send(chunked.into())], vec![ok("abcd")]]);
     with_server(&server, async |client| {
         for length in [Some(5), None] {
             let error = client.read_all(&bucket(), &key("k"), 4).await.unwrap_err();
@@ -95,10 +86,7 @@ fn reads_no_more_than_the_limit() {
                 "{error}"
             );
         }
-        assert_eq!(
-            client.read_all(&bucket(), &key("k"), 4).await.unwrap(),
-            "abcd"
-        );
+        assert_eq!(client.read_all(&bucket(), &key("k"), 4).await.unwrap(), "abcd");
     });
 }
 
@@ -111,17 +99,11 @@ fn a_connection_is_used_again() {
         ok("two"),
     ]]);
     with_server(&server, async |client| {
-        assert_eq!(
-            client.read_all(&bucket(), &key("k"), 9).await.unwrap(),
-            "one"
-        );
+        assert_eq!(client.read_all(&bucket(), &key("k"), 9).await.unwrap(), "one");
         client.read_all(&bucket(), &key("k"), 9).await.unwrap_err();
         let body = Upload::Bytes(Bytes::from_static(b"x"));
         client.write(&bucket(), &key("k"), body).await.unwrap();
-        assert_eq!(
-            client.read_all(&bucket(), &key("k"), 9).await.unwrap(),
-            "two"
-        );
+        assert_eq!(client.read_all(&bucket(), &key("k"), 9).await.unwrap(), "two");
     });
     assert_eq!(server.received().len(), 4);
 }
@@ -137,10 +119,7 @@ fn a_stale_connection_is_replaced_at_once() {
     settings.retry.tries = 1;
     with_client(settings, Roots::default(), async |client| {
         for content in ["one", "two"] {
-            assert_eq!(
-                client.read_all(&bucket(), &key("k"), 9).await.unwrap(),
-                content
-            );
+            assert_eq!(client.read_all(&bucket(), &key("k"), 9).await.unwrap(), content);
         }
         let body = Upload::Bytes(Bytes::from_static(b"replayed"));
         client.write(&bucket(), &key("k"), body).await.unwrap();

@@ -36,10 +36,7 @@ pub(super) struct Received {
 
 impl Received {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(other, _)| other == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -70,10 +67,7 @@ impl Server {
             .with_no_client_auth()
             .with_single_cert(vec![certified.cert.der().clone()], PrivateKeyDer::from(key))
             .unwrap();
-        (
-            Self::serve(connections, Some(Arc::new(config))),
-            certified.cert.pem(),
-        )
+        (Self::serve(connections, Some(Arc::new(config))), certified.cert.pem())
     }
 
     fn serve(connections: Vec<Vec<Reply>>, tls: Option<Arc<ServerConfig>>) -> Self {
@@ -101,11 +95,7 @@ impl Server {
                 });
             }
         });
-        Self {
-            url,
-            received,
-            _ignored: ignored,
-        }
+        Self { url, received, _ignored: ignored }
     }
 
     /// The next request.

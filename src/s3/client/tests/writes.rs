@@ -7,10 +7,7 @@ fn a_stream_gets_a_fresh_connection() {
     let server = Server::start(vec![vec![ok("one"), Reply::Close], vec![ok("")]]);
     with_server(&server, async |client| {
         client.read_all(&bucket(), &key("k"), 9).await.unwrap();
-        let body = Upload::Stream {
-            length: 3,
-            stream: parts(vec![b"abc".to_vec()]),
-        };
+        let body = Upload::Stream { length: 3, stream: parts(vec![b"abc".to_vec()]) };
         client.write(&bucket(), &key("k"), body).await.unwrap();
     });
     let received = server.received();
@@ -30,10 +27,7 @@ fn writes_bytes_with_their_hash() {
     });
     for (received, content) in server.received().iter().zip([large, Vec::new()]) {
         assert_eq!(received.method, "PUT");
-        assert_eq!(
-            received.header("content-length"),
-            Some(content.len().to_string().as_str())
-        );
+        assert_eq!(received.header("content-length"), Some(content.len().to_string().as_str()));
         assert!(received.body == content);
         verify_signature(received);
     }
@@ -49,17 +43,11 @@ fn writes_a_stream_in_signed_chunks() {
             stream: parts(content.chunks(7_001).map(<[u8]>::to_vec).collect()),
         };
         client.write(&bucket(), &key("k"), body).await.unwrap();
-        let body = Upload::Stream {
-            length: 0,
-            stream: parts(vec![]),
-        };
+        let body = Upload::Stream { length: 0, stream: parts(vec![]) };
         client.write(&bucket(), &key("k"), body).await.unwrap();
     });
     let received = server.received();
-    assert_eq!(
-        received[0].header("x-amz-decoded-content-length"),
-        Some("200000")
-    );
+    assert_eq!(received[0].header("x-amz-decoded-content-length"), Some("200000"));
     assert_eq!(received[0].header("content-encoding"), Some("aws-chunked"));
     assert!(verify_chunks(&received[0]) == content);
     verify_signature(&received[1]);
@@ -71,10 +59,7 @@ fn a_stream_that_fails_is_an_error_of_its_own() {
     for (length, content) in [(6, "abc"), (2, "abc"), (0, "abc"), (100_000, "abc")] {
         let server = Server::start(vec![vec![ok("")]]);
         with_server(&server, async |client| {
-            let body = Upload::Stream {
-                length,
-                stream: parts(vec![content.into()]),
-            };
+            let body = Upload::Stream { length, stream: parts(vec![content.into()]) };
             let error = client.write(&bucket(), &key("k"), body).await.unwrap_err();
             assert!(
                 matches!(error.cause(), Cause::SourceLength { announced, given: 3 }
@@ -90,16 +75,10 @@ fn a_stream_that_fails_is_an_error_of_its_own() {
 fn a_stream_is_not_sent_twice() {
     let server = Server::start(vec![vec![error_answer("503 Slow Down", "SlowDown")]]);
     with_server(&server, async |client| {
-        let body = Upload::Stream {
-            length: 3,
-            stream: parts(vec![b"abc".to_vec()]),
-        };
+        let body = Upload::Stream { length: 3, stream: parts(vec![b"abc".to_vec()]) };
         let error = client.write(&bucket(), &key("k"), body).await.unwrap_err();
         assert_eq!(error.code(), Some("SlowDown"));
-        assert!(
-            error.to_string().contains("may work when tried again"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("may work when tried again"), "{error}");
     });
 }
 
@@ -108,21 +87,13 @@ fn over_tls_a_stream_is_not_signed() {
     let (server, authority) = Server::start_tls(vec![vec![ok(""), ok("hello")]]);
     let roots = Roots::default().with_pem(authority.as_bytes()).unwrap();
     with_client(settings(&server.url), roots, async |client| {
-        let body = Upload::Stream {
-            length: 6,
-            stream: parts(vec![b"abc".to_vec(), b"def".to_vec()]),
-        };
+        let body =
+            Upload::Stream { length: 6, stream: parts(vec![b"abc".to_vec(), b"def".to_vec()]) };
         client.write(&bucket(), &key("k"), body).await.unwrap();
-        assert_eq!(
-            client.read_all(&bucket(), &key("k"), 9).await.unwrap(),
-            "hello"
-        );
+        assert_eq!(client.read_all(&bucket(), &key("k"), 9).await.unwrap(), "hello");
     });
     let received = server.received();
-    assert_eq!(
-        received[0].header("x-amz-content-sha256"),
-        Some("UNSIGNED-PAYLOAD")
-    );
+    assert_eq!(received[0].header("x-amz-content-sha256"), Some("UNSIGNED-PAYLOAD"));
     assert_eq!(received[0].body, b"abcdef");
     verify_signature(&received[0]);
     verify_signature(&received[1]);

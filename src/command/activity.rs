@@ -1,0 +1,257 @@
+//! What runs, how far it is, and how the agent is: the values of the status and health resources.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use miniserde::json::{self, Number, Value};
+use smol::channel::{Receiver, Sender};
+
+use super::method::Method;
+use super::reply::{object, text};
+use super::request::Id;
+
+/// Knows what runs. Who shows it waits for [`Activity::changed`].
+pub struct Activity {
+    state: RefCell<State>,
+    change: Sender<()>,
+    changes: Receiver<()>,
+}
+
+/// How the agent is, as far as is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum AgentHealth {
+    /// Nobody has asked it anything yet.
+    #[default]
+    Unknown,
+    /// It answers.
+    Answering,
+    /// It does not; holds why.
+    Unreachable(String),
+}
+
+#[derive(Default)]
+struct State {
+    /// By method, in the order in which they were first seen.
+    methods: Vec<(String, MethodState)>,
+    running: BTreeMap<u64, Running>,
+    started: u64,
+    agent: AgentHealth,
+    storage: String,
+}
+
+#[derive(Clone, Copy)]
+struct MethodState {
+    running: usize,
+    failed: bool,
+}
+
+struct Running {
+    id: String,
+    method: String,
+    phase: &'static str,
+    bytes: u64,
+    total: Option<u64>,
+}
+
+impl Activity {
+    /// Nothing runs.
+    pub fn new() -> Rc<Self> {
+        let (change, changes) = smol::channel::bounded(1);
+        Rc::new(Self { state: RefCell::default(), change, changes })
+    }
+
+    /// Waits until something is different from when this last returned.
+    pub async fn changed(&self) {
+        let _ = self.changes.recv().await;
+    }
+
+    /// How many commands run.
+    pub fn running(&self) -> usize {
+        self.state.borrow().running.len()
+    }
+
+    /// The value of the status resource: `{"predict":"idle",…}`.
+    pub fn status(&self) -> String {
+        let state = self.state.borrow();
+        let word = |state: &MethodState| match state {
+            MethodState { running: 1.., .. } => "running",
+            MethodState { failed: true, .. } => "error",
+            MethodState { .. } => "idle",
+        };
+        let methods = state.methods.iter().map(|(name, state)| (name.as_str(), text(word(state))));
+        json::to_string(&object(methods))
+    }
+
+    /// The value of the health resource.
+    pub fn health(&self) -> String {
+        let state = self.state.borrow();
+        let (agent, detail) = match &state.agent {
+            AgentHealth::Unknown => ("unknown", ""),
+            AgentHealth::Answering => ("answering", ""),
+            AgentHealth::Unreachable(reason) => ("unreachable", reason.as_str()),
+        };
+        let running = state.running.values().map(|running| {
+            let number = |bytes| Value::Number(Number::U64(bytes));
+            object([
+                ("id", text(&running.id)),
+                ("method", text(&running.method)),
+                ("phase", text(running.phase)),
+                ("bytes", number(running.bytes)),
+                ("total", running.total.map_or(Value::Null, number)),
+            ])
+        });
+        json::to_string(&object([
+            ("version", text(env!("CARGO_PKG_VERSION"))),
+            ("agent", object([("state", text(agent)), ("detail", text(detail))])),
+            ("storage", text(&state.storage)),
+            ("running", Value::Array(running.collect())),
+        ]))
+    }
+
+    /// What is known of the agent now.
+    pub fn set_agent(&self, agent: AgentHealth) {
+        let mut state = self.state.borrow_mut();
+        if state.agent != agent {
+            match &agent {
+                AgentHealth::Unreachable(reason) => log::error!("{reason}"),
+                AgentHealth::Answering => log::info!("the agent answers"),
+                AgentHealth::Unknown => {}
+            }
+            state.agent = agent;
+            self.note();
+        }
+    }
+
+    /// Whether commands that need S3 have what they need, in words.
+    pub fn set_storage(&self, storage: String) {
+        self.state.borrow_mut().storage = storage;
+        self.note();
+    }
+
+    /// A command begins. It counts as running until its progress ends.
+    pub(super) fn begin(self: &Rc<Self>, id: &Id, method: Option<&Method>) -> Progress {
+        let name = match method {
+            // Whatever names the cloud makes up, what is kept of them stays small.
+            None | Some(Method::Unknown(_)) => "unknown".to_owned(),
+            Some(method) => method.name().to_owned(),
+        };
+        let mut state = self.state.borrow_mut();
+        state.started += 1;
+        let number = state.started;
+        match state.methods.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, method)) => method.running += 1,
+            None => state.methods.push((name.clone(), MethodState { running: 1, failed: false })),
+        }
+        let id: String = match id {
+            Id::Text(text) => text.chars().take(64).collect(),
+            other => other.to_string(),
+        };
+        let running = Running { id, method: name.clone(), phase: "started", bytes: 0, total: None };
+        state.running.insert(number, running);
+        self.note();
+        Progress { activity: self.clone(), number, name, failed: true }
+    }
+
+    fn note(&self) {
+        let _ = self.change.try_send(());
+    }
+}
+
+/// How far one command is.
+pub(super) struct Progress {
+    activity: Rc<Activity>,
+    number: u64,
+    name: String,
+    failed: bool,
+}
+
+impl Progress {
+    /// What the command does now, with how many bytes there are to it, where that is known.
+    pub(super) fn phase(&self, phase: &'static str, total: Option<u64>) {
+        self.update(|running| {
+            running.phase = phase;
+            running.bytes = 0;
+            running.total = total;
+        });
+    }
+
+    /// More bytes are done.
+    pub(super) fn advance(&self, bytes: u64) {
+        self.update(|running| running.bytes += bytes);
+    }
+
+    /// The command is done.
+    pub(super) fn end(mut self, succeeded: bool) {
+        self.failed = !succeeded;
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Running)) {
+        if let Some(running) = self.activity.state.borrow_mut().running.get_mut(&self.number) {
+            change(running);
+        }
+        self.activity.note();
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        let mut state = self.activity.state.borrow_mut();
+        state.running.remove(&self.number);
+        if let Some((_, method)) = state.methods.iter_mut().find(|(name, _)| *name == self.name) {
+            method.running -= 1;
+            method.failed = self.failed;
+        }
+        drop(state);
+        self.activity.note();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn value(text: &str) -> serde_json::Value {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn status_tells_each_methods_state() {
+        let activity = Activity::new();
+        let id = Id::Text("1".to_owned());
+        assert_eq!(value(&activity.status()), json!({}));
+        let first = activity.begin(&id, Some(&Method::Predict));
+        let second = activity.begin(&id, Some(&Method::Predict));
+        first.end(true);
+        assert_eq!(value(&activity.status()), json!({"predict": "running"}));
+        second.end(true);
+        assert_eq!(value(&activity.status()), json!({"predict": "idle"}));
+        drop(activity.begin(&id, Some(&Method::LoadModel)));
+        assert_eq!(value(&activity.status()), json!({"predict": "idle", "loadModel": "error"}));
+        for name in 0..100 {
+            activity.begin(&id, Some(&Method::Unknown(name.to_string()))).end(false);
+        }
+        assert_eq!(value(&activity.status()).as_object().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn health_tells_progress() {
+        let activity = Activity::new();
+        let progress = activity.begin(&Id::Null, Some(&Method::LoadModel));
+        progress.phase("pulling", Some(100));
+        progress.advance(30);
+        progress.advance(12);
+        activity.set_agent(AgentHealth::Unreachable("it is gone".to_owned()));
+        let health = value(&activity.health());
+        assert_eq!(
+            health["running"],
+            json!([{"id": "none", "method": "loadModel", "phase": "pulling", "bytes": 42,
+                    "total": 100}])
+        );
+        assert_eq!(health["agent"], json!({"state": "unreachable", "detail": "it is gone"}));
+        progress.end(true);
+        assert_eq!(value(&activity.health())["running"], json!([]));
+    }
+}

@@ -1,0 +1,199 @@
+//! What commands work on.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use uuid::Uuid;
+
+use super::activity::{Activity, AgentHealth};
+use super::error::Error;
+use super::places::{Places, Turns};
+use crate::agent::{self, Model};
+use crate::clock::Clock;
+use crate::config::Storage;
+use crate::model_name::ModelName;
+use crate::s3::{self, Bucket};
+use crate::store::Store;
+
+/// Predictions that are under way at once: one that the agent computes, and a few whose input is
+/// read or whose output is stored meanwhile.
+const PREDICTIONS: usize = 8;
+
+/// Models that are pulled or wait for their turn at once.
+const LOADS: usize = 8;
+
+/// What the commands are given.
+pub struct Surroundings {
+    /// The agent.
+    pub agent: agent::Client,
+    /// The models directory.
+    pub store: Store,
+    /// S3's settings at start.
+    pub storage: Storage,
+    /// How S3 is reached.
+    pub io: s3::Io,
+    /// The time.
+    pub clock: Clock,
+    /// Random 128-bit numbers, for capture ids.
+    pub random: Box<dyn Fn() -> Uuid>,
+    /// The largest resource value, in bytes.
+    pub value_limit: usize,
+}
+
+/// What all commands share.
+pub struct Context {
+    pub(super) agent: agent::Client,
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) value_limit: usize,
+    pub(super) predictions: Places,
+    pub(super) loads: Places,
+    pub(super) turns: Turns,
+    /// What runs; shown by the device.
+    pub activity: Rc<Activity>,
+    storage: RefCell<Storage>,
+    io: s3::Io,
+    s3: RefCell<Option<s3::Client>>,
+    models: RefCell<HashMap<ModelName, Rc<Model>>>,
+    last_millisecond: Cell<u64>,
+    random: Box<dyn Fn() -> Uuid>,
+}
+
+impl Context {
+    /// Shares these surroundings.
+    pub fn new(surroundings: Surroundings) -> Rc<Self> {
+        let Surroundings { agent, store, storage, io, clock, random, value_limit } = surroundings;
+        let context = Self {
+            agent,
+            store,
+            clock,
+            value_limit,
+            predictions: Places::new(PREDICTIONS, "predictions"),
+            loads: Places::new(LOADS, "loads"),
+            turns: Turns::default(),
+            activity: Activity::new(),
+            storage: RefCell::new(storage),
+            io,
+            s3: RefCell::default(),
+            models: RefCell::default(),
+            last_millisecond: Cell::new(0),
+            random,
+        };
+        context.tell_storage();
+        Rc::new(context)
+    }
+
+    /// S3's settings as they are now.
+    pub fn storage(&self) -> Storage {
+        self.storage.borrow().clone()
+    }
+
+    /// A new id for a capture.
+    pub fn new_capture_id(&self) -> Uuid {
+        (self.random)()
+    }
+
+    /// Asks the agent whether it is there, and keeps the answer for the health resource.
+    pub async fn check_agent(&self) {
+        let _ = self.heard(self.agent.list_models().await);
+    }
+
+    /// What an answer of the agent says about its health.
+    pub(super) fn heard<T>(&self, answer: Result<T, agent::Error>) -> Result<T, agent::Error> {
+        self.activity.set_agent(match &answer {
+            Err(error) if error.is_unreachable() => AgentHealth::Unreachable(error.to_string()),
+            _ => AgentHealth::Answering,
+        });
+        answer
+    }
+
+    pub(super) fn change_storage(&self, change: impl FnOnce(&mut Storage)) {
+        change(&mut self.storage.borrow_mut());
+        *self.s3.borrow_mut() = None;
+        self.tell_storage();
+    }
+
+    /// The client for the bucket, made when it is first needed.
+    pub(super) fn s3(&self) -> Result<s3::Client, Error> {
+        let mut client = self.s3.borrow_mut();
+        if let Some(client) = client.as_ref() {
+            return Ok(client.clone());
+        }
+        let storage = self.storage.borrow();
+        let settings = s3::Settings {
+            endpoint: storage.endpoint.clone().unwrap_or(s3::Endpoint::Aws),
+            region: storage.region.clone(),
+            credentials: storage.credentials()?.clone(),
+            timeouts: s3::Timeouts::default(),
+            retry: s3::Retry::default(),
+        };
+        Ok(client.insert(s3::Client::new(settings, self.io.clone())).clone())
+    }
+
+    pub(super) fn bucket(&self) -> Result<Bucket, Error> {
+        Ok(self.storage.borrow().bucket()?.clone())
+    }
+
+    /// What the model takes and gives, asked of the agent once.
+    pub(super) async fn model(&self, name: &ModelName) -> Result<Rc<Model>, Error> {
+        let known = self.models.borrow().get(name).cloned();
+        match known {
+            Some(model) => Ok(model),
+            None => self.describe(name).await,
+        }
+    }
+
+    /// What the model takes and gives, asked of the agent now.
+    pub(super) async fn describe(&self, name: &ModelName) -> Result<Rc<Model>, Error> {
+        match self.heard(self.agent.describe_model(name).await) {
+            Ok(model) => Ok(self.learn(name, model)),
+            Err(error) => {
+                self.forget(name);
+                if error.is_not_found() {
+                    return Err(Error::NotLoaded(name.to_string()));
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The agent has told what a model is.
+    pub(super) fn learn(&self, name: &ModelName, model: Model) -> Rc<Model> {
+        let model = Rc::new(model);
+        self.models.borrow_mut().insert(name.clone(), model.clone());
+        model
+    }
+
+    /// What was known of a model is no longer true.
+    pub(super) fn forget(&self, name: &ModelName) {
+        self.models.borrow_mut().remove(name);
+    }
+
+    /// Milliseconds since 1970 that no other prediction gets: output files are named by them.
+    pub(super) fn unique_millisecond(&self) -> u64 {
+        let now = (self.clock)().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let unique = u64::try_from(now).unwrap_or(0).max(self.last_millisecond.get() + 1);
+        self.last_millisecond.set(unique);
+        unique
+    }
+
+    pub(super) fn now(&self) -> SystemTime {
+        (self.clock)()
+    }
+
+    fn tell_storage(&self) {
+        let storage = self.storage.borrow();
+        let missing = storage
+            .bucket()
+            .map(|_| ())
+            .and_then(|()| storage.credentials().map(|_| ()))
+            .and_then(|()| storage.models_directory().map(|_| ()))
+            .and_then(|()| storage.data_directory().map(|_| ()));
+        self.activity.set_storage(match missing {
+            Ok(()) => "set".to_owned(),
+            Err(unset) => format!("{} is not set", unset.0),
+        });
+    }
+}

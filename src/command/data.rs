@@ -1,0 +1,82 @@
+//! Reading and writing the data that a location names.
+
+use bytes::Bytes;
+
+use super::context::Context;
+use super::error::Error;
+use super::location::Location;
+use crate::s3::{Bucket, S3Key, Upload};
+use crate::store::Durability;
+
+/// Inputs are at most as large as what the agent takes in one message, and base64 with the JSON
+/// around it makes a third more of it.
+const LARGEST_INPUT: u64 = 700 << 20;
+
+/// All of what is there.
+pub(super) async fn read(context: &Context, location: &Location) -> Result<Bytes, Error> {
+    match location {
+        Location::File(path) => {
+            let (store, path) = (context.store.clone(), path.clone());
+            Ok(smol::unblock(move || store.read_data(&path, LARGEST_INPUT)).await?)
+        }
+        Location::DataDirectory(_) | Location::Object(..) => {
+            let (bucket, key) = object(context, location)?;
+            Ok(context.s3()?.read_all(&bucket, &key, LARGEST_INPUT).await?)
+        }
+    }
+}
+
+/// Writes an output and tells its URL. `content` is made on another thread.
+pub(super) async fn write(
+    context: &Context,
+    location: Location,
+    content: impl FnOnce() -> Vec<u8> + Send + 'static,
+) -> Result<String, Error> {
+    match location {
+        Location::File(path) => {
+            let store = context.store.clone();
+            // Whatever the directory is called here, applications know it as /models.
+            let url = format!("file:///models{path}");
+            smol::unblock(move || store.write_data(&path, &content(), Durability::Process)).await?;
+            Ok(url)
+        }
+        Location::DataDirectory(ref name) => {
+            let (bucket, key) = object(context, &location)?;
+            // As it has always been told: without the bucket.
+            let url = format!("s3://{}", storage_key(context.storage().data_directory()?, name)?);
+            put(context, &bucket, &key, content).await?;
+            Ok(url)
+        }
+        Location::Object(bucket, key) => {
+            put(context, &bucket, &key, content).await?;
+            Ok(format!("s3://{bucket}/{key}"))
+        }
+    }
+}
+
+/// The key of a file below a prefix of the bucket.
+pub(super) fn storage_key(directory: &str, file: &str) -> Result<S3Key, Error> {
+    S3Key::join(directory, file)
+        .map_err(|error| Error::Inputs(format!("{directory}/{file}: {error}")))
+}
+
+async fn put(
+    context: &Context,
+    bucket: &Bucket,
+    key: &S3Key,
+    content: impl FnOnce() -> Vec<u8> + Send + 'static,
+) -> Result<(), Error> {
+    let content = smol::unblock(content).await;
+    Ok(context.s3()?.write(bucket, key, Upload::Bytes(content.into())).await?)
+}
+
+fn object(context: &Context, location: &Location) -> Result<(Bucket, S3Key), Error> {
+    match location {
+        Location::Object(bucket, key) => Ok((bucket.clone(), key.clone())),
+        Location::DataDirectory(name) => {
+            let key = storage_key(context.storage().data_directory()?, name)?;
+            Ok((context.bucket()?, key))
+        }
+        Location::File(path) => Err(Error::Inputs(format!("{path} is not in S3"))),
+    }
+}

@@ -1,0 +1,12 @@
+//! `describeModel`: a loaded model's inputs and outputs.
+
+use super::context::Context;
+use super::error::Error;
+use super::list_models::describe;
+use super::reply::Success;
+use crate::model_name::ModelName;
+
+pub(super) async fn run(context: &Context, name: &ModelName) -> Result<Success, Error> {
+    let model = context.describe(name).await?;
+    Ok(describe(&model).into())
+}

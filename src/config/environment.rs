@@ -1,0 +1,365 @@
+//! The environment's variables, read and checked together.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Config, DeviceName, ReplyFormat, Storage};
+use crate::agent::Address;
+use crate::edge::resource::LARGEST_VALUE;
+use crate::logging::Levels;
+use crate::s3::{Bucket, Credentials, Endpoint, Region};
+use crate::secret::Secret;
+
+/// One variable: its name, its default in words, and what it is for.
+pub struct Variable {
+    /// `SAPT_…`.
+    pub name: &'static str,
+    /// What holds where it is not set.
+    pub default: &'static str,
+    /// What it says, for the help text.
+    pub purpose: &'static str,
+}
+
+const fn variable(name: &'static str, default: &'static str, purpose: &'static str) -> Variable {
+    Variable { name, default, purpose }
+}
+
+/// Every variable, as the help text lists them.
+pub const VARIABLES: [Variable; 18] = [
+    variable(
+        "SAPT_PT_DEVICE_NAME",
+        "sagemaker-edge-agent",
+        "name with Edge Core; the device is NAME-0",
+    ),
+    variable(
+        "SAPT_EDGE_SOCKET",
+        "/tmp/edge.sock",
+        "Edge Core's socket; mount its directory, not the file",
+    ),
+    variable("SAPT_AGENT_ADDRESS", "see below", "the agent: unix:/path or tcp://host:port"),
+    variable(
+        "SAPT_SAGE_SOCKET_FILE",
+        "/tmp/sagemaker_edge_agent_example.sock",
+        "the agent's socket, where SAPT_AGENT_ADDRESS is not set",
+    ),
+    variable(
+        "SAPT_MAP_PORT",
+        "none",
+        "port on localhost that is bridged to the agent, used while its socket is not there",
+    ),
+    variable(
+        "SAPT_MODELS_PATH",
+        "/models",
+        "models and data; the agent must see it under the same path",
+    ),
+    variable("SAPT_AWS_REGION", "us-east-1", "region of the bucket"),
+    variable("SAPT_AWS_ACCESS_KEY_ID", "none", "key for S3"),
+    variable("SAPT_AWS_SECRET_ACCESS_KEY", "none", "its secret"),
+    variable("SAPT_AWS_SESSION_TOKEN", "none", "its session token, for temporary keys"),
+    variable("SAPT_AWS_S3_BUCKET", "none", "the bucket"),
+    variable("SAPT_AWS_S3_MODELS_DIR", "none", "where in the bucket models are; / for its root"),
+    variable(
+        "SAPT_AWS_S3_DATA_DIR",
+        "none",
+        "where in the bucket inputs and outputs are; / for its root",
+    ),
+    variable("SAPT_AWS_ENDPOINT_URL", "AWS", "another S3 server, http:// or https:// (path style)"),
+    variable("SAPT_SYNC_WINDOW_S", "8", "seconds that a command may hold its request, 0 to 50"),
+    variable("SAPT_VALUE_LIMIT", "16384", "largest resource value in bytes, 1024 to 65535"),
+    variable("SAPT_REPLY_FORMAT", "sapt", "sapt, or jsonrpc for plain JSON-RPC 2.0 responses"),
+    variable("SAPT_LOG_LEVEL", "INFO,ERROR", "comma list of ERROR, WARN, INFO, DEBUG, TRACE"),
+];
+
+/// A variable that is wrong, and why. Never holds a secret's value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The variable.
+    pub variable: &'static str,
+    /// What is wrong with it and what to do.
+    pub reason: String,
+}
+
+/// Everything that is wrong with the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration cannot be used:")?;
+        self.0
+            .iter()
+            .try_for_each(|Problem { variable, reason }| write!(f, "\n  {variable}: {reason}"))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+impl Config {
+    /// Reads the configuration; `lookup` tells a variable's value. An empty one counts as not set.
+    pub fn from_environment(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, Problems> {
+        let mut reader = Reader { lookup, problems: Vec::new() };
+        let device_name = reader.parsed("SAPT_PT_DEVICE_NAME", DeviceName::parse);
+        let config = Self {
+            device_name: device_name.unwrap_or_else(default_device_name),
+            edge_socket: reader.path("SAPT_EDGE_SOCKET", "/tmp/edge.sock"),
+            agent: reader.agent_address(),
+            models_path: reader.path("SAPT_MODELS_PATH", "/models"),
+            sync_window: reader.parsed("SAPT_SYNC_WINDOW_S", seconds).unwrap_or(SYNC_WINDOW),
+            value_limit: reader.parsed("SAPT_VALUE_LIMIT", value_limit).unwrap_or(16 * 1024),
+            reply_format: reader.parsed("SAPT_REPLY_FORMAT", reply_format).unwrap_or_default(),
+            log_levels: reader.parsed("SAPT_LOG_LEVEL", Levels::parse).unwrap_or_default(),
+            storage: reader.storage(),
+        };
+        if reader.problems.is_empty() { Ok(config) } else { Err(Problems(reader.problems)) }
+    }
+}
+
+const SYNC_WINDOW: Duration = Duration::from_secs(8);
+
+struct Reader<L> {
+    lookup: L,
+    problems: Vec<Problem>,
+}
+
+impl<L: Fn(&str) -> Option<OsString>> Reader<L> {
+    fn text(&mut self, variable: &'static str) -> Option<String> {
+        let value = (self.lookup)(variable).filter(|value| !value.is_empty())?;
+        let problem = match value.into_string() {
+            Err(_) => "is not UTF-8",
+            Ok(text) if is_placeholder(&text) => {
+                "still holds the placeholder of the template: set it, or leave it out"
+            }
+            Ok(text) => return Some(text),
+        };
+        self.problem(variable, problem);
+        None
+    }
+
+    fn parsed<T>(
+        &mut self,
+        variable: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let text = self.text(variable)?;
+        parse(&text).map_err(|reason| self.problem(variable, reason)).ok()
+    }
+
+    fn path(&mut self, variable: &'static str, default: &str) -> PathBuf {
+        let absolute = |text: &str| {
+            let path = PathBuf::from(text);
+            if path.is_absolute() { Ok(path) } else { Err("must be an absolute path".to_owned()) }
+        };
+        self.parsed(variable, absolute).unwrap_or_else(|| PathBuf::from(default))
+    }
+
+    fn agent_address(&mut self) -> Address {
+        let given = self.parsed("SAPT_AGENT_ADDRESS", |text| {
+            Address::parse(text).map_err(|error| error.to_string())
+        });
+        let socket = self.path("SAPT_SAGE_SOCKET_FILE", "/tmp/sagemaker_edge_agent_example.sock");
+        let port = self.parsed("SAPT_MAP_PORT", |text| match text.parse::<u16>() {
+            Ok(port) if port > 0 => Ok(port),
+            _ => Err("must be a port, 1 to 65535".to_owned()),
+        });
+        let default = match port {
+            Some(port) => Address::UnixOrLocalPort { socket, port },
+            None => Address::Unix(socket),
+        };
+        given.unwrap_or(default)
+    }
+
+    fn storage(&mut self) -> Storage {
+        let region = self.parsed("SAPT_AWS_REGION", |text| {
+            Region::parse(text).map_err(|error| error.to_string())
+        });
+        Storage {
+            region: region.unwrap_or_default(),
+            endpoint: self.parsed("SAPT_AWS_ENDPOINT_URL", |text| {
+                Endpoint::parse(text).map_err(|error| error.to_string())
+            }),
+            bucket: self.parsed("SAPT_AWS_S3_BUCKET", |text| {
+                Bucket::parse(text).map_err(|error| error.to_string())
+            }),
+            models_directory: self.parsed("SAPT_AWS_S3_MODELS_DIR", directory),
+            data_directory: self.parsed("SAPT_AWS_S3_DATA_DIR", directory),
+            credentials: self.credentials(),
+        }
+    }
+
+    fn credentials(&mut self) -> Option<Credentials> {
+        let known = self.problems.len();
+        let access_key_id = self.text("SAPT_AWS_ACCESS_KEY_ID");
+        let secret_access_key = self.text("SAPT_AWS_SECRET_ACCESS_KEY");
+        let session_token = self.text("SAPT_AWS_SESSION_TOKEN").map(Secret::new);
+        let (access_key_id, secret_access_key) = match (access_key_id, secret_access_key) {
+            (Some(id), Some(secret)) => (id, Secret::new(secret)),
+            (id, secret) => {
+                let incomplete = id.is_some() || secret.is_some() || session_token.is_some();
+                if incomplete && self.problems.len() == known {
+                    for (variable, is_missing) in [
+                        ("SAPT_AWS_ACCESS_KEY_ID", id.is_none()),
+                        ("SAPT_AWS_SECRET_ACCESS_KEY", secret.is_none()),
+                    ] {
+                        if is_missing {
+                            self.problem(variable, "is missing while the rest of the key is set");
+                        }
+                    }
+                }
+                return None;
+            }
+        };
+        Some(Credentials { access_key_id, secret_access_key, session_token })
+    }
+
+    fn problem(&mut self, variable: &'static str, reason: impl Into<String>) {
+        self.problems.push(Problem { variable, reason: reason.into() });
+    }
+}
+
+/// The templates' values that are to be replaced, such as `AWS_ACCESS_KEY_GOES_HERE` and
+/// `YOUR_S3_DIR_WHERE_SAGEMAKER_SAVES_COMPILED_MODELS`.
+fn is_placeholder(text: &str) -> bool {
+    text.ends_with("GOES_HERE") || text.contains("S3_DIR_WHERE_SAGEMAKER_")
+}
+
+fn default_device_name() -> DeviceName {
+    DeviceName("sagemaker-edge-agent".to_owned())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds| (0.0..=50.0).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "must be a number of seconds from 0 to 50".to_owned())
+}
+
+fn value_limit(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|bytes| (1024..=LARGEST_VALUE).contains(bytes))
+        .ok_or_else(|| format!("must be a number of bytes from 1024 to {LARGEST_VALUE}"))
+}
+
+fn reply_format(text: &str) -> Result<ReplyFormat, String> {
+    match text {
+        "sapt" => Ok(ReplyFormat::Sapt),
+        "jsonrpc" => Ok(ReplyFormat::JsonRpc),
+        _ => Err("must be sapt or jsonrpc".to_owned()),
+    }
+}
+
+/// A directory in a bucket, as the seed writes it: slashes may be escaped for a shell.
+pub(super) fn directory(text: &str) -> Result<String, String> {
+    let directory = text.replace("\\/", "/");
+    let directory = directory.trim_matches('/');
+    if directory.len() > 900 {
+        return Err("is longer than keys in S3 can be".to_owned());
+    }
+    Ok(directory.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, Problems> {
+        Config::from_environment(|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
+        })
+    }
+
+    fn problems(variables: &[(&str, &str)]) -> Vec<&'static str> {
+        read(variables).unwrap_err().0.into_iter().map(|problem| problem.variable).collect()
+    }
+
+    #[test]
+    fn nothing_set_is_a_whole_configuration() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.device_name.as_str(), "sagemaker-edge-agent");
+        assert_eq!(config.device_name.device_id(), "sagemaker-edge-agent-0");
+        assert_eq!(config.edge_socket, PathBuf::from("/tmp/edge.sock"));
+        assert_eq!(config.sync_window, Duration::from_secs(8));
+        assert_eq!(config.value_limit, 16_384);
+        assert!(config.storage.credentials.is_none());
+        let socket = PathBuf::from("/tmp/sagemaker_edge_agent_example.sock");
+        assert_eq!(config.agent, Address::Unix(socket));
+    }
+
+    #[test]
+    fn escaped_slashes() {
+        let escaped = [("SAPT_AWS_S3_MODELS_DIR", r"DEMO-Sagemaker-Edge\/compilation-output")];
+        let storage = read(&escaped).unwrap().storage;
+        assert_eq!(
+            storage.models_directory.as_deref(),
+            Some("DEMO-Sagemaker-Edge/compilation-output")
+        );
+    }
+
+    #[test]
+    fn a_mapped_port_stands_in_for_the_socket() {
+        let config = read(&[("SAPT_MAP_PORT", "8383"), ("SAPT_SAGE_SOCKET_FILE", "/s")]).unwrap();
+        let socket = PathBuf::from("/s");
+        assert_eq!(config.agent, Address::UnixOrLocalPort { socket, port: 8383 });
+    }
+
+    #[test]
+    fn placeholders_are_reported_together() {
+        assert_eq!(
+            problems(&[
+                ("SAPT_AWS_REGION", "YOUR_AWS_REGION_GOES_HERE"),
+                ("SAPT_AWS_S3_BUCKET", "AWS_SAGEMAKER_S3_BUCKET_GOES_HERE"),
+                ("SAPT_AWS_S3_DATA_DIR", "S3_DIR_WHERE_SAGEMAKER_STORES_INPUT_AND_OUTPUT_DATA"),
+                ("SAPT_AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY_GOES_HERE"),
+                ("SAPT_AWS_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY_GOES_HERE"),
+            ]),
+            [
+                "SAPT_AWS_REGION",
+                "SAPT_AWS_S3_BUCKET",
+                "SAPT_AWS_S3_DATA_DIR",
+                "SAPT_AWS_ACCESS_KEY_ID",
+                "SAPT_AWS_SECRET_ACCESS_KEY"
+            ]
+        );
+    }
+
+    #[test]
+    fn every_variable_is_checked() {
+        for (variable, value) in [
+            ("SAPT_PT_DEVICE_NAME", "a/b"),
+            ("SAPT_EDGE_SOCKET", "edge.sock"),
+            ("SAPT_AGENT_ADDRESS", "http://x"),
+            ("SAPT_SAGE_SOCKET_FILE", "x"),
+            ("SAPT_MAP_PORT", "70000"),
+            ("SAPT_MODELS_PATH", "models"),
+            ("SAPT_AWS_REGION", "us east"),
+            ("SAPT_AWS_S3_BUCKET", "a/b"),
+            ("SAPT_AWS_ENDPOINT_URL", "ftp://x"),
+            ("SAPT_SYNC_WINDOW_S", "60"),
+            ("SAPT_SYNC_WINDOW_S", "NaN"),
+            ("SAPT_VALUE_LIMIT", "70000"),
+            ("SAPT_REPLY_FORMAT", "xml"),
+            ("SAPT_LOG_LEVEL", "LOUD"),
+        ] {
+            assert_eq!(problems(&[(variable, value)]), [variable], "{value}");
+        }
+    }
+
+    #[test]
+    fn half_a_key_is_a_problem_and_never_shown() {
+        let half = read(&[("SAPT_AWS_SECRET_ACCESS_KEY", "hunter2")]).unwrap_err();
+        assert!(half.to_string().contains("SAPT_AWS_ACCESS_KEY_ID"));
+        assert!(!half.to_string().contains("hunter2"));
+        assert_eq!(problems(&[("SAPT_AWS_ACCESS_KEY_ID", "AK")]), ["SAPT_AWS_SECRET_ACCESS_KEY"]);
+        assert!(!problems(&[("SAPT_AWS_SESSION_TOKEN", "t")]).is_empty());
+    }
+
+    #[test]
+    fn the_list_of_variables_is_complete() {
+        for Variable { name, .. } in VARIABLES {
+            assert!(problems(&[(name, "X_GOES_HERE")]).contains(&name), "{name}");
+        }
+    }
+}

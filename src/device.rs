@@ -1,0 +1,172 @@
+//! The device: what Edge Core's requests do, and what its resources show.
+//!
+//! A command runs first, its result is written, and only then is the request acknowledged: the
+//! cloud's reply carries the result. A command that outlives the sync window is acknowledged as
+//! dispatched, and its result is written when it is there.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_lite::FutureExt;
+use smol::LocalExecutor;
+
+use crate::command::{Commands, Error, METHODS, Reply, Request as Command};
+use crate::config::{self, ReplyFormat};
+use crate::edge::message::{Operation, Refusal};
+use crate::edge::resource::Resource;
+use crate::edge::{self, Request, Session};
+
+/// Progress and health are shown at most this often.
+const SHOW_EVERY: Duration = Duration::from_secs(1);
+
+/// How often the agent is asked whether it is there.
+const CHECK_EVERY: Duration = Duration::from_secs(30);
+
+/// JSON-RPC's code for parameters that make no sense.
+const INVALID_PARAMS: i64 = -32602;
+
+/// The translator's one device.
+pub struct Device {
+    session: Rc<Session>,
+    commands: Commands,
+    settings: Settings,
+    executor: Rc<LocalExecutor<'static>>,
+    draining: Cell<bool>,
+}
+
+/// How the device behaves.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How long a command may hold its request.
+    pub sync_window: Duration,
+    /// The form of results.
+    pub reply_format: ReplyFormat,
+    /// The largest resource value, in bytes.
+    pub value_limit: usize,
+}
+
+impl Device {
+    /// A device whose commands run on `executor`.
+    pub fn new(
+        session: Rc<Session>,
+        commands: Commands,
+        settings: Settings,
+        executor: Rc<LocalExecutor<'static>>,
+    ) -> Rc<Self> {
+        let device = Self { session, commands, settings, executor, draining: Cell::new(false) };
+        device.session.set(vec![device.configuration(), device.health()]);
+        Rc::new(device)
+    }
+
+    /// Keeps the health resource up to date. Never returns.
+    pub async fn show_activity(self: Rc<Self>) {
+        let activity = self.commands.context().activity.clone();
+        loop {
+            activity.changed().await;
+            self.session.publish(vec![self.health()]).await;
+            smol::Timer::after(SHOW_EVERY).await;
+        }
+    }
+
+    /// Asks the agent from time to time whether it is there. Never returns.
+    pub async fn check_agent(self: Rc<Self>) {
+        loop {
+            self.commands.context().check_agent().await;
+            smol::Timer::after(CHECK_EVERY).await;
+        }
+    }
+
+    /// Takes no more commands, and returns when those that run are done, or `deadline` has passed.
+    pub async fn drain(&self, deadline: Duration) {
+        self.draining.set(true);
+        let activity = self.commands.context().activity.clone();
+        let done = async {
+            while activity.running() > 0 {
+                smol::Timer::after(Duration::from_millis(10)).await;
+            }
+        };
+        let late = async {
+            smol::Timer::after(deadline).await;
+            log::error!("{} commands are given up: they take too long", activity.running());
+        };
+        done.or(late).await;
+        // What is under way to Edge Core arrives there.
+        self.session.publish(Vec::new()).await;
+    }
+
+    async fn answer(self: Rc<Self>, request: Request) {
+        let context = self.commands.context().clone();
+        let mut command = Command::parse(&request.value, || context.new_capture_id());
+        if self.draining.get() {
+            command.call = Err(Error::ShuttingDown);
+        }
+        let (id, method) = (command.id.clone(), command.method.clone());
+        let device = self.clone();
+        let mut running = self.executor.spawn(async move { device.commands.run(command).await });
+        // Let it begin, so that the status that is shown counts it.
+        smol::future::yield_now().await;
+        let begun = self.clone();
+        self.executor
+            .spawn(async move { begun.session.publish(vec![begun.status()]).await })
+            .detach();
+        let in_time = async { Some((&mut running).await) };
+        let too_late = async {
+            smol::Timer::after(self.settings.sync_window).await;
+            None
+        };
+        match in_time.or(too_late).await {
+            Some(reply) => request.acknowledge(self.result(reply)).await,
+            None => {
+                let dispatched = Reply::dispatched(id, method).encode(self.settings.reply_format);
+                request.acknowledge(vec![(Resource::Command, dispatched), self.status()]).await;
+                let reply = running.await;
+                self.session.publish(self.result(reply)).await;
+            }
+        }
+    }
+
+    /// The values that a result changes.
+    fn result(&self, reply: Reply) -> Vec<(Resource, String)> {
+        let Settings { reply_format, value_limit, .. } = self.settings;
+        let text = reply.encode_within(reply_format, value_limit);
+        vec![
+            (Resource::Command, text.clone()),
+            (Resource::LastResult, text),
+            self.configuration(),
+            self.status(),
+        ]
+    }
+
+    fn configuration(&self) -> (Resource, String) {
+        let storage = self.commands.context().storage();
+        (Resource::Configuration, config::view(&storage, &METHODS))
+    }
+
+    fn status(&self) -> (Resource, String) {
+        (Resource::Status, self.commands.context().activity.status())
+    }
+
+    fn health(&self) -> (Resource, String) {
+        (Resource::Health, self.commands.context().activity.health())
+    }
+}
+
+/// Hands requests to the device, as long as there is one.
+pub struct Requests(pub Rc<Device>);
+
+impl edge::Device for Requests {
+    fn request(&self, request: Request) {
+        match (request.resource, request.operation) {
+            (Resource::Command, Operation::Execute)
+            | (Resource::Configuration, Operation::Write) => {
+                let device = self.0.clone();
+                self.0.executor.spawn(device.answer(request)).detach();
+            }
+            (resource, operation) => {
+                let message = format!("{operation:?} is not possible on {}", resource.id());
+                request.refuse(&Refusal { code: INVALID_PARAMS, message });
+            }
+        }
+    }
+}
