@@ -1,0 +1,357 @@
+//! Objects as files: `s3s-fs`, corrected where it answers otherwise than S3.
+//!
+//! - A key may have empty, `.` and `..` parts, which name no files: see [`file_key`].
+//! - A folder is not an object, a missing bucket is not a missing key, an empty object has no
+//!   ranges, and a suffix range may be longer than its object.
+//! - `If-Match` and `If-None-Match` hold for GET too.
+//! - Listings encode keys when they say so.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use s3s::dto::*;
+use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+use s3s_fs::FileSystem;
+
+use super::checks::encode;
+
+/// The objects below one directory.
+#[derive(Clone)]
+pub(super) struct Store {
+    root: PathBuf,
+    files: Arc<FileSystem>,
+}
+
+/// The file, below its bucket's directory, that holds the object with this key.
+///
+/// It is the key, but for parts that a file system would swallow: `%` is put before a part that
+/// is empty, `.` or `..`, and before one that begins with `%` itself, so that no two keys meet.
+pub(super) fn file_key(key: &str) -> String {
+    let parts: Vec<String> = key
+        .split('/')
+        .map(|part| match part {
+            "" | "." | ".." => format!("%{part}"),
+            _ if part.starts_with('%') => format!("%{part}"),
+            _ => part.to_owned(),
+        })
+        .collect();
+    parts.join("/")
+}
+
+/// The key of the object that this file holds.
+fn object_key(file_key: &str) -> String {
+    let parts: Vec<&str> = file_key
+        .split('/')
+        .map(|part| part.strip_prefix('%').unwrap_or(part))
+        .collect();
+    parts.join("/")
+}
+
+/// The prefix of all file keys whose object keys have this prefix. The last part is still open.
+fn file_prefix(prefix: &str) -> String {
+    match prefix.rsplit_once('/') {
+        Some((folders, "")) => format!("{}/", file_key(folders)),
+        Some((folders, last)) => format!("{}/{}", file_key(folders), open_part(last)),
+        None => open_part(prefix),
+    }
+}
+
+fn open_part(part: &str) -> String {
+    if part.starts_with('%') {
+        format!("%{part}")
+    } else {
+        part.to_owned()
+    }
+}
+
+impl Store {
+    pub(super) fn new(root: &Path) -> Store {
+        let files = FileSystem::new(root)
+            .unwrap_or_else(|error| panic!("cannot keep objects in {}: {error:?}", root.display()));
+        Store {
+            root: root.to_owned(),
+            files: Arc::new(files),
+        }
+    }
+
+    /// Stores an object; the bucket's directory exists.
+    pub(super) async fn put(&self, bucket: String, key: String, content: Vec<u8>) -> S3Result<()> {
+        let input = PutObjectInput {
+            bucket,
+            key,
+            content_length: Some(content.len() as i64),
+            body: Some(StreamingBlob::from(s3s::Body::from(content))),
+            ..Default::default()
+        };
+        self.put_object(own_request(input)).await.map(|_| ())
+    }
+
+    /// The object's size, or what S3 says where there is no such object.
+    fn size(&self, bucket: &str, key: &str) -> S3Result<u64> {
+        let bucket = self.root.join(bucket);
+        if !bucket.is_dir() {
+            return Err(s3_error!(
+                NoSuchBucket,
+                "The specified bucket does not exist"
+            ));
+        }
+        match bucket.join(file_key(key)).metadata() {
+            Ok(metadata) if metadata.is_file() => Ok(metadata.len()),
+            _ => Err(s3_error!(NoSuchKey, "The specified key does not exist.")),
+        }
+    }
+
+    /// Checks the conditions of a GET, RFC 9110 section 13.2.2.
+    async fn check_conditions(&self, input: &GetObjectInput) -> S3Result<()> {
+        if input.if_match.is_none() && input.if_none_match.is_none() {
+            return Ok(());
+        }
+        let head = HeadObjectInput {
+            bucket: input.bucket.clone(),
+            key: file_key(&input.key),
+            ..Default::default()
+        };
+        let etag = self
+            .files
+            .head_object(own_request(head))
+            .await?
+            .output
+            .e_tag;
+        let matches = |condition: &ETagCondition| match (condition.as_etag(), &etag) {
+            (Some(wanted), Some(etag)) => wanted.value() == etag.value(),
+            _ => condition.is_any(),
+        };
+        if input
+            .if_match
+            .as_ref()
+            .is_some_and(|condition| !matches(condition))
+        {
+            return Err(s3_error!(
+                PreconditionFailed,
+                "At least one of the pre-conditions you specified did not hold"
+            ));
+        }
+        if input.if_none_match.as_ref().is_some_and(matches) {
+            return Err(s3_error!(NotModified));
+        }
+        Ok(())
+    }
+}
+
+fn own_request<T>(input: T) -> S3Request<T> {
+    S3Request {
+        input,
+        method: Default::default(),
+        uri: Default::default(),
+        headers: Default::default(),
+        extensions: Default::default(),
+        credentials: None,
+        region: None,
+        service: None,
+        trailing_headers: None,
+    }
+}
+
+#[async_trait]
+impl S3 for Store {
+    async fn get_object(
+        &self,
+        mut request: S3Request<GetObjectInput>,
+    ) -> S3Result<S3Response<GetObjectOutput>> {
+        let input = &mut request.input;
+        let size = self.size(&input.bucket, &input.key)?;
+        self.check_conditions(input).await?;
+        input.key = file_key(&input.key);
+        input.range = match input.range {
+            Some(_) if size == 0 => {
+                return Err(s3_error!(
+                    InvalidRange,
+                    "The requested range is not satisfiable"
+                ));
+            }
+            Some(Range::Suffix { length }) => Some(Range::Suffix {
+                length: length.min(size),
+            }),
+            range => range,
+        };
+        self.files.get_object(request).await
+    }
+
+    async fn head_object(
+        &self,
+        mut request: S3Request<HeadObjectInput>,
+    ) -> S3Result<S3Response<HeadObjectOutput>> {
+        self.size(&request.input.bucket, &request.input.key)?;
+        request.input.key = file_key(&request.input.key);
+        let mut response = self.files.head_object(request).await?;
+        response.output.accept_ranges = Some("bytes".to_owned());
+        Ok(response)
+    }
+
+    async fn put_object(
+        &self,
+        mut request: S3Request<PutObjectInput>,
+    ) -> S3Result<S3Response<PutObjectOutput>> {
+        if !self.root.join(&request.input.bucket).is_dir() {
+            return Err(s3_error!(
+                NoSuchBucket,
+                "The specified bucket does not exist"
+            ));
+        }
+        request.input.key = file_key(&request.input.key);
+        self.files.put_object(request).await
+    }
+
+    async fn delete_object(
+        &self,
+        mut request: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
+        if self
+            .size(&request.input.bucket, &request.input.key)
+            .is_err()
+        {
+            // S3 deletes what is not there.
+            return Ok(S3Response::new(DeleteObjectOutput::default()));
+        }
+        request.input.key = file_key(&request.input.key);
+        self.files.delete_object(request).await
+    }
+
+    async fn list_objects_v2(
+        &self,
+        mut request: S3Request<ListObjectsV2Input>,
+    ) -> S3Result<S3Response<ListObjectsV2Output>> {
+        let asked = request.input.clone();
+        let input = &mut request.input;
+        input.prefix = input.prefix.as_deref().map(file_prefix);
+        input.start_after = input.start_after.as_deref().map(file_key);
+        let mut response = self.files.list_objects_v2(request).await?;
+
+        let output = &mut response.output;
+        let encodes = asked.encoding_type.is_some();
+        let shown = |key: &str| if encodes { encode(key) } else { key.to_owned() };
+        for object in output.contents.iter_mut().flatten() {
+            object.key = object.key.as_deref().map(|key| shown(&object_key(key)));
+        }
+        for folder in output.common_prefixes.iter_mut().flatten() {
+            folder.prefix = folder
+                .prefix
+                .as_deref()
+                .map(|prefix| shown(&object_key(prefix)));
+        }
+        output.prefix = asked.prefix.as_deref().map(shown);
+        output.start_after = asked.start_after.as_deref().map(shown);
+        output.delimiter = asked.delimiter.as_deref().map(shown);
+        Ok(response)
+    }
+
+    async fn create_multipart_upload(
+        &self,
+        mut request: S3Request<CreateMultipartUploadInput>,
+    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        if !self.root.join(&request.input.bucket).is_dir() {
+            return Err(s3_error!(
+                NoSuchBucket,
+                "The specified bucket does not exist"
+            ));
+        }
+        let key = std::mem::take(&mut request.input.key);
+        request.input.key = file_key(&key);
+        let mut response = self.files.create_multipart_upload(request).await?;
+        response.output.key = Some(key);
+        Ok(response)
+    }
+
+    async fn upload_part(
+        &self,
+        mut request: S3Request<UploadPartInput>,
+    ) -> S3Result<S3Response<UploadPartOutput>> {
+        request.input.key = file_key(&request.input.key);
+        self.files.upload_part(request).await
+    }
+
+    async fn list_parts(
+        &self,
+        mut request: S3Request<ListPartsInput>,
+    ) -> S3Result<S3Response<ListPartsOutput>> {
+        request.input.key = file_key(&request.input.key);
+        self.files.list_parts(request).await
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        mut request: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        request.input.key = file_key(&request.input.key);
+        self.files.complete_multipart_upload(request).await
+    }
+
+    async fn abort_multipart_upload(
+        &self,
+        mut request: S3Request<AbortMultipartUploadInput>,
+    ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+        request.input.key = file_key(&request.input.key);
+        self.files.abort_multipart_upload(request).await
+    }
+
+    async fn create_bucket(
+        &self,
+        request: S3Request<CreateBucketInput>,
+    ) -> S3Result<S3Response<CreateBucketOutput>> {
+        self.files.create_bucket(request).await
+    }
+
+    async fn head_bucket(
+        &self,
+        request: S3Request<HeadBucketInput>,
+    ) -> S3Result<S3Response<HeadBucketOutput>> {
+        self.files.head_bucket(request).await
+    }
+
+    async fn list_buckets(
+        &self,
+        request: S3Request<ListBucketsInput>,
+    ) -> S3Result<S3Response<ListBucketsOutput>> {
+        self.files.list_buckets(request).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_files_are_one_to_one() {
+        for (key, file) in [
+            ("models/digits.tar.gz", "models/digits.tar.gz"),
+            ("a//b", "a/%/b"),
+            ("a/../b", "a/%../b"),
+            ("./a", "%./a"),
+            ("/a", "%/a"),
+            ("a/", "a/%"),
+            ("a%20b/%20", "a%20b/%%20"),
+            ("%", "%%"),
+        ] {
+            assert_eq!(file_key(key), file);
+            assert_eq!(object_key(file), key);
+        }
+    }
+
+    #[test]
+    fn prefixes_match_the_files_of_their_keys() {
+        for (prefix, key) in [
+            ("a//", "a//b"),
+            ("a/", "a/../b"),
+            ("%2", "%20"),
+            ("a/../", "a/../b"),
+            ("", "x"),
+        ] {
+            let (file, wanted) = (file_key(key), file_prefix(prefix));
+            assert!(
+                file.starts_with(&wanted),
+                "{file} does not begin with {wanted}"
+            );
+        }
+    }
+}
