@@ -17,8 +17,8 @@ use super::gate::Gate;
 /// What goes wrong with one request.
 ///
 /// The byte counts are of the object's content on its way: the answer's body, or, for `PUT` and
-/// `POST`, the request's. A body that is shorter passes unharmed. Only `Truncate`, `Stall` and
-/// `Hold` of an answer check the request first; the others come before any check.
+/// `POST`, the request's. A body that is shorter passes unharmed. `Status`, `Answer` and `Close`
+/// come before any check; with the others, the request is verified and served as always.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// Reads the request, answers with this status and an S3 error document with this code.
@@ -44,13 +44,18 @@ pub enum Fault {
 
 /// Which requests a fault is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Method {
+    /// Every request.
     Any,
+    /// `GET`: objects, ranges of them, and listings.
     Get,
+    /// `HEAD`
     Head,
+    /// `PUT`: objects and parts.
     Put,
+    /// `POST`: the begin and the end of a multipart upload.
     Post,
+    /// `DELETE`
     Delete,
 }
 

@@ -200,3 +200,37 @@ fn a_signature_over_the_path_as_sent_is_refused_where_s3_encodes_it() {
     let refused = client.exchange("GET", "/bucket/a+b", &wrong, b"").unwrap();
     assert_eq!(refused.error(), (403, "SignatureDoesNotMatch".to_owned()));
 }
+
+#[test]
+fn a_signature_in_the_query_is_taken_until_it_expires() {
+    let s3 = s3_with(b"content");
+    let client = Client::of(&s3);
+    let minute = Duration::from_secs(60);
+    let get = |target: &str| client.exchange("GET", target, &[], b"").unwrap();
+    let target = client.presign("/bucket/key", minute);
+    assert_eq!(get(&target).body, b"content");
+
+    let other = target.replace("/bucket/key", "/bucket/none");
+    assert_eq!(
+        get(&other).error(),
+        (403, "SignatureDoesNotMatch".to_owned())
+    );
+
+    let earlier = Client {
+        time: SystemTime::now() - 2 * minute,
+        ..Client::of(&s3)
+    };
+    let expired = earlier.presign("/bucket/key", minute);
+    assert_eq!(get(&expired).error(), (403, "AccessDenied".to_owned()));
+
+    let region = "eu-west-1".to_owned();
+    let elsewhere = Client {
+        region,
+        ..Client::of(&s3)
+    }
+    .presign("/bucket/key", minute);
+    assert_eq!(
+        get(&elsewhere).element("Region").as_deref(),
+        Some("us-east-1")
+    );
+}

@@ -3,12 +3,12 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SessionTokenMode, SignableBody, SignableRequest,
-    SigningSettings, UriPathNormalizationMode, sign,
+    SignatureLocation, SigningInstructions, SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
 use lab::s3::{Options, S3};
@@ -80,6 +80,24 @@ impl Client {
         self.exchange(method, target, &signed, body)
     }
 
+    /// The target with its signature in the query, good for so long.
+    pub(crate) fn presign(&self, target: &str, expires_in: Duration) -> String {
+        let mut settings = s3_settings();
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.payload_checksum_kind = PayloadChecksumKind::NoHeader;
+        settings.expires_in = Some(expires_in);
+        let body = SignableBody::UnsignedPayload;
+        let instructions = self.instructions("GET", target, &[], body, settings);
+        let pairs: Vec<String> = instructions
+            .params()
+            .iter()
+            .map(|(name, value)| {
+                format!("{name}={}", value.replace('/', "%2F").replace(';', "%3B"))
+            })
+            .collect();
+        format!("{target}?{}", pairs.join("&"))
+    }
+
     /// The given headers and those of the signature.
     pub(crate) fn sign(
         &self,
@@ -88,14 +106,26 @@ impl Client {
         headers: &[(&str, &str)],
         body: SignableBody<'_>,
     ) -> Vec<(String, String)> {
+        let instructions = self.instructions(method, target, headers, body, s3_settings());
+        let signature = instructions
+            .headers()
+            .map(|(name, value)| (name.into(), value.into()));
+        let given = headers
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()));
+        given.chain(signature).collect()
+    }
+
+    fn instructions(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: SignableBody<'_>,
+        settings: SigningSettings,
+    ) -> SigningInstructions {
         let identity =
             Credentials::from_keys(&self.access_key_id, &self.secret, self.token.clone()).into();
-        // As the crate's documentation says for S3.
-        let mut settings = SigningSettings::default();
-        settings.percent_encoding_mode = PercentEncodingMode::Single;
-        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-        settings.session_token_mode = SessionTokenMode::Include;
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region(&self.region)
@@ -107,16 +137,7 @@ impl Client {
             .into();
         let url = format!("{}{target}", self.endpoint);
         let request = SignableRequest::new(method, url, headers.iter().copied(), body).unwrap();
-        let (instructions, _) = sign(request, &parameters).unwrap().into_parts();
-        let signature = instructions
-            .headers()
-            .map(|(name, value)| (name.into(), value.into()));
-        let mut all: Vec<(String, String)> = headers
-            .iter()
-            .map(|(name, value)| ((*name).into(), (*value).into()))
-            .collect();
-        all.extend(signature);
-        all
+        sign(request, &parameters).unwrap().into_parts().0
     }
 
     /// Sends one request on its own connection and reads the answer.
@@ -197,6 +218,16 @@ impl Client {
         let session = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
         Ok(Box::new(rustls::StreamOwned::new(session, stream)))
     }
+}
+
+/// As the signing crate's documentation says for S3.
+fn s3_settings() -> SigningSettings {
+    let mut settings = SigningSettings::default();
+    settings.percent_encoding_mode = PercentEncodingMode::Single;
+    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    settings.session_token_mode = SessionTokenMode::Include;
+    settings
 }
 
 pub(crate) trait Stream: Read + Write {}
