@@ -6,7 +6,8 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 
@@ -45,10 +46,35 @@ impl ScriptedAgent {
     pub(super) fn start(script: impl FnOnce(&mut Listener) + Send + 'static) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("agent.sock");
-        let mut listener =
-            Listener { socket: UnixListener::bind(&path).unwrap(), path: path.clone() };
+        let listener = Listener {
+            socket: Socket::Unix(UnixListener::bind(&path).unwrap()),
+            path: path.clone(),
+        };
+        Self::play(Address::Unix(path), listener, directory, script)
+    }
+
+    /// Plays `script` on a TCP port of the loopback address.
+    pub(super) fn start_tcp(script: impl FnOnce(&mut Listener) + Send + 'static) -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = Address::Tcp {
+            host: "127.0.0.1".to_owned(),
+            port: socket.local_addr().unwrap().port(),
+        };
+        let listener = Listener {
+            socket: Socket::Tcp(socket),
+            path: PathBuf::new(),
+        };
+        Self::play(address, listener, tempfile::tempdir().unwrap(), script)
+    }
+
+    fn play(
+        address: Address,
+        mut listener: Listener,
+        directory: tempfile::TempDir,
+        script: impl FnOnce(&mut Listener) + Send + 'static,
+    ) -> Self {
         Self {
-            address: Address::Unix(path),
+            address,
             thread: std::thread::spawn(move || script(&mut listener)),
             _directory: directory,
         }
@@ -62,9 +88,19 @@ impl ScriptedAgent {
 
 /// Where the script accepts connections.
 pub(super) struct Listener {
-    socket: UnixListener,
+    socket: Socket,
     path: PathBuf,
 }
+
+enum Socket {
+    Unix(UnixListener),
+    Tcp(TcpListener),
+}
+
+/// An accepted connection, of either kind.
+trait Stream: Read + Write + Send {}
+
+impl<S: Read + Write + Send> Stream for S {}
 
 impl Listener {
     /// The next connection, with windows that are never too small.
@@ -77,7 +113,10 @@ impl Listener {
 
     /// The next connection, on which a request's body may have `window` bytes at first.
     pub(super) fn accept_with_window(&self, window: u32) -> Session {
-        let (mut stream, _) = self.socket.accept().unwrap();
+        let mut stream: Box<dyn Stream> = match &self.socket {
+            Socket::Unix(socket) => Box::new(socket.accept().unwrap().0),
+            Socket::Tcp(socket) => Box::new(socket.accept().unwrap().0),
+        };
         let mut preface = [0; 24];
         stream.read_exact(&mut preface).unwrap();
         assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
@@ -97,13 +136,13 @@ impl Listener {
     /// What a restarting agent does: the socket goes, and another one comes.
     pub(super) fn restart(&mut self) {
         std::fs::remove_file(&self.path).unwrap();
-        self.socket = UnixListener::bind(&self.path).unwrap();
+        self.socket = Socket::Unix(UnixListener::bind(&self.path).unwrap());
     }
 }
 
 /// One connection.
 pub(super) struct Session {
-    stream: UnixStream,
+    stream: Box<dyn Stream>,
     initial_window: i64,
     /// What may still be sent, by stream; 0 is the connection.
     windows: HashMap<u32, i64>,
@@ -229,7 +268,12 @@ impl Session {
             }
             _ => {}
         }
-        Frame { kind, flags, stream, payload }
+        Frame {
+            kind,
+            flags,
+            stream,
+            payload,
+        }
     }
 
     fn write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {

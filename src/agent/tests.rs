@@ -211,6 +211,20 @@ fn a_stream_that_the_agent_resets() {
 }
 
 #[test]
+fn over_tcp() {
+    let agent = ScriptedAgent::start_tcp(|listener| {
+        let mut session = listener.accept();
+        echo(&mut session);
+        session.closed_by_client();
+    });
+    with_client(&agent, Settings::default(), async |client| {
+        let outputs = client.predict(&name("m"), input(100_000)).await.unwrap();
+        assert_eq!(outputs, input(100_000));
+    });
+    agent.finish();
+}
+
+#[test]
 fn nobody_there() {
     let directory = tempfile::tempdir().unwrap();
     let address = Address::Unix(directory.path().join("agent.sock"));
