@@ -9,19 +9,20 @@
 //! [tract]: https://github.com/sonos/tract
 
 pub mod arguments;
+mod authority;
 mod capture;
 pub mod configuration;
 mod engine;
 mod listener;
 mod log;
 mod memory;
-mod message_limit;
 mod model_name;
 mod models;
 mod payload;
 pub mod serve;
 mod service;
 mod shared_memory;
+mod statuses;
 mod tensor;
 mod worker;
 

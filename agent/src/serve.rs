@@ -8,18 +8,21 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tower_layer::layer_fn;
 
 use crate::arguments::Arguments;
+use crate::authority::Acceptable;
 use crate::capture::Captures;
 use crate::configuration::Configuration;
 use crate::listener::Listener;
 use crate::log::Log;
-use crate::message_limit::MessageLimit;
 use crate::models::Models;
 use crate::service::AgentService;
+use crate::statuses::Statuses;
 use crate::wire::agent_server::AgentServer;
 use crate::worker::Worker;
 
@@ -77,7 +80,8 @@ async fn serve(arguments: &Arguments, configuration: Configuration) -> Result<()
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
         .max_frame_size(FRAME)
-        .add_service(MessageLimit(service));
+        .layer(layer_fn(Statuses))
+        .add_service(service);
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async move {
         // A sender that is dropped means the same.
@@ -88,7 +92,7 @@ async fn serve(arguments: &Arguments, configuration: Configuration) -> Result<()
     // Kept to the end: its file is removed last.
     let (mut server, _socket_file) = match listener {
         Listener::Unix(listener, file) => {
-            let incoming = UnixListenerStream::new(listener);
+            let incoming = UnixListenerStream::new(listener).map(|made| made.map(Acceptable::new));
             (
                 tokio::spawn(router.serve_with_incoming_shutdown(incoming, stopped)),
                 Some(file),
@@ -96,6 +100,7 @@ async fn serve(arguments: &Arguments, configuration: Configuration) -> Result<()
         }
         Listener::Tcp(listener) => {
             let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+            let incoming = incoming.map(|made| made.map(Acceptable::new));
             (
                 tokio::spawn(router.serve_with_incoming_shutdown(incoming, stopped)),
                 None,

@@ -125,7 +125,10 @@ impl fmt::Display for GraphError {
             }
             Self::InputTwice(name) => write!(f, "the ONNX graph has two inputs named {name:?}"),
             Self::NotProduced(name) => {
-                write!(f, "nothing in the ONNX graph produces its output {name:?}")
+                write!(
+                    f,
+                    "nothing in the ONNX graph produces {name:?}, which it uses"
+                )
             }
         }
     }

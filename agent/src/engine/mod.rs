@@ -45,9 +45,16 @@ impl OnnxModel {
 
         // Where the tensors are that the model keeps in files of their own.
         let directory = package.directory.to_string_lossy();
-        let mut typed = onnx
+        let parsed = onnx
             .parse(&proto, Some(&directory))
-            .and_then(|parsed| parsed.model.into_typed())
+            .map_err(|error| LoadError::Parse(reason(&error)))?;
+        // tract makes further inputs of them.
+        if let Some(name) = parsed.unresolved_inputs.into_iter().next() {
+            return Err(LoadError::Graph(GraphError::NotProduced(name)));
+        }
+        let mut typed = parsed
+            .model
+            .into_typed()
             .map_err(|error| LoadError::Parse(reason(&error)))?;
         drop(proto);
         cast_dimensions(&mut typed).map_err(|error| LoadError::Parse(reason(&error)))?;

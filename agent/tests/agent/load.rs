@@ -205,7 +205,7 @@ async fn what_cannot_run_says_why() {
                     .input("x", float, &[1])
                     .output("y", float, &[1]),
             ),
-            "produces its output \"y\"",
+            "produces \"y\"",
         ),
         (
             onnx(Graph::identity(float, &[1]).input("x", float, &[1])),
@@ -231,7 +231,7 @@ async fn what_cannot_run_says_why() {
                     .node("Identity", &["nowhere"], &["y"])
                     .output("y", float, &[1]),
             ),
-            "nowhere",
+            "produces \"nowhere\"",
         ),
     ];
     for (index, (files, part)) in cases.into_iter().enumerate() {

@@ -113,7 +113,7 @@ async fn after_a_kill_it_starts_again_empty() {
     load(&mut client, &package, "m").await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn tcp_and_url_forms() {
     let mut process = Process::start(Path::new("tcp://127.0.0.1:0"), &[]);
     let line = process.wait_for("listening on tcp://127.0.0.1:");

@@ -1,0 +1,374 @@
+"""The real sapt-agent, spoken to by grpcio: the gRPC core that clients of the vendor's agent use.
+
+    SAPT_AGENT=path/of/sapt-agent pytest peers/agent_server
+
+The stubs are generated from proto/agent.proto when the tests start; the models are made with the
+onnx package.
+"""
+
+import importlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+
+import grpc
+import grpc_tools
+import numpy as np
+import onnx
+import pytest
+from grpc_tools import protoc
+from onnx import TensorProto, helper
+
+AGENT = os.environ["SAPT_AGENT"]
+PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto" / "agent.proto"
+MESSAGE_LIMIT = 524288000
+OPTIONS = [
+    ("grpc.max_send_message_length", MESSAGE_LIMIT),
+    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+]
+
+
+@pytest.fixture(scope="session")
+def wire(tmp_path_factory):
+    """The generated messages."""
+    out = tmp_path_factory.mktemp("stubs")
+    code = protoc.main(
+        ["protoc", f"-I{PROTO.parent}", f"--python_out={out}", f"--grpc_python_out={out}", str(PROTO)]
+    )
+    assert code == 0
+    sys.path.insert(0, str(out))
+    messages = importlib.import_module("agent_pb2")
+    messages.AgentStub = importlib.import_module("agent_pb2_grpc").AgentStub
+    return messages
+
+
+class Agent:
+    """A running agent."""
+
+    def __init__(self, directory, address, flags=()):
+        self.directory = directory
+        self.process = subprocess.Popen(
+            [AGENT, "-a", address, "-m", str(MESSAGE_LIMIT), *flags],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for line in self.process.stderr:
+            if "listening on " in line:
+                self.address = line.split("listening on ")[1].strip().removeprefix("tcp://")
+                break
+        else:
+            raise AssertionError("the agent did not start")
+        self.lines = []
+        self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stderr))
+        self.reader.start()
+
+    def stop(self, by=signal.SIGTERM):
+        self.process.send_signal(by)
+        code = self.process.wait()
+        self.reader.join()
+        self.process.stderr.close()
+        return code
+
+
+@pytest.fixture(params=["unix", "tcp"])
+def agent(request, tmp_path):
+    address = f"unix:{tmp_path}/agent.sock" if request.param == "unix" else "tcp://127.0.0.1:0"
+    running = Agent(tmp_path, address)
+    yield running
+    if running.process.poll() is None:
+        assert running.stop() == 0
+
+
+@pytest.fixture
+def stub(agent, wire):
+    with grpc.insecure_channel(agent.address, options=OPTIONS) as channel:
+        yield wire.AgentStub(channel)
+
+
+def package(directory, name, nodes, inputs, outputs, initializers=()):
+    """Makes a model directory of a graph; inputs and outputs are (name, type, shape)."""
+
+    def values(specs):
+        return [helper.make_tensor_value_info(*spec) for spec in specs]
+
+    graph = helper.make_graph(nodes, name, values(inputs), values(outputs), list(initializers))
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    )
+    onnx.checker.check_model(model)
+    path = directory / name
+    path.mkdir()
+    onnx.save(model, path / "model.onnx")
+    return str(path)
+
+
+def identity(directory, name, element, shape):
+    return package(
+        directory,
+        name,
+        [helper.make_node("Identity", ["x"], ["y"])],
+        [("x", element, shape)],
+        [("y", element, shape)],
+    )
+
+
+def tensor(wire, name, data_type, array):
+    return wire.Tensor(
+        tensor_metadata=wire.TensorMetadata(name=name, data_type=data_type, shape=array.shape),
+        byte_data=array.tobytes(),
+    )
+
+
+def refused(call, request, **options):
+    with pytest.raises(grpc.RpcError) as error:
+        call(request, **options)
+    return error.value.code(), error.value.details()
+
+
+def test_the_life_of_a_model(agent, stub, wire):
+    url = package(
+        agent.directory,
+        "linear",
+        [
+            helper.make_node("MatMul", ["x", "w"], ["z"]),
+            helper.make_node("Add", ["z", "b"], ["y"]),
+        ],
+        [("x", TensorProto.FLOAT, ["batch", 4])],
+        [("y", TensorProto.FLOAT, ["batch", 3])],
+        [
+            onnx.numpy_helper.from_array(np.arange(12, dtype=np.float32).reshape(4, 3), "w"),
+            onnx.numpy_helper.from_array(np.ones(3, dtype=np.float32), "b"),
+        ],
+    )
+    assert not stub.ListModels(wire.ListModelsRequest()).models
+    model = stub.LoadModel(wire.LoadModelRequest(url=url, name="linear")).model
+    assert model.name == "linear" and model.url == url
+    (declared,) = model.input_tensor_metadatas
+    assert (declared.name, declared.data_type, list(declared.shape)) == (b"x", wire.FLOAT32, [-1, 4])
+    assert list(model.output_tensor_metadatas[0].shape) == [-1, 3]
+    assert list(stub.ListModels(wire.ListModelsRequest()).models) == [model]
+    assert stub.DescribeModel(wire.DescribeModelRequest(name="linear")).model == model
+
+    x = np.random.default_rng(1).standard_normal((5, 4), dtype=np.float32)
+    request = wire.PredictRequest(name="linear", tensors=[tensor(wire, b"x", wire.FLOAT32, x)])
+    (y,) = stub.Predict(request).tensors
+    result = np.frombuffer(y.byte_data, np.float32).reshape(y.tensor_metadata.shape)
+    expected = x @ np.arange(12, dtype=np.float32).reshape(4, 3) + 1
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
+
+    assert stub.UnLoadModel(wire.UnLoadModelRequest(name="linear")) == wire.UnLoadModelResponse()
+    assert not stub.ListModels(wire.ListModelsRequest()).models
+
+
+@pytest.mark.parametrize(
+    ("element", "data_type", "dtype"),
+    [
+        (TensorProto.UINT8, "UINT8", np.uint8),
+        (TensorProto.INT16, "INT16", np.int16),
+        (TensorProto.INT32, "INT32", np.int32),
+        (TensorProto.INT64, "INT64", np.int64),
+        (TensorProto.FLOAT16, "FLOAT16", np.float16),
+        (TensorProto.FLOAT, "FLOAT32", np.float32),
+        (TensorProto.DOUBLE, "FLOAT64", np.float64),
+    ],
+)
+def test_types(agent, stub, wire, element, data_type, dtype):
+    url = identity(agent.directory, "m", element, [2, 3])
+    stub.LoadModel(wire.LoadModelRequest(url=url, name="m"))
+    x = np.array([[0, 1, 2], [100, 101, 127]], dtype)
+    request = wire.PredictRequest(
+        name="m", tensors=[tensor(wire, b"x", wire.DataType.Value(data_type), x)]
+    )
+    (y,) = stub.Predict(request).tensors
+    assert y.tensor_metadata.data_type == wire.DataType.Value(data_type)
+    np.testing.assert_array_equal(np.frombuffer(y.byte_data, dtype).reshape(2, 3), x)
+
+
+def test_a_tensor_of_100_megabytes(agent, stub, wire):
+    count = 25_000_000
+    url = identity(agent.directory, "large", TensorProto.FLOAT, [count])
+    stub.LoadModel(wire.LoadModelRequest(url=url, name="large"))
+    x = np.arange(count, dtype=np.float32)
+    request = wire.PredictRequest(name="large", tensors=[tensor(wire, b"x", wire.FLOAT32, x)])
+    for _ in range(2):
+        (y,) = stub.Predict(request).tensors
+        assert y.byte_data == x.tobytes()
+
+
+def test_messages_above_the_limit(agent, stub, wire):
+    with grpc.insecure_channel(
+        agent.address, options=[("grpc.max_send_message_length", -1)]
+    ) as channel:
+        unlimited = wire.AgentStub(channel)
+        x = np.zeros(MESSAGE_LIMIT + 1, np.uint8)
+        request = wire.PredictRequest(name="m", tensors=[tensor(wire, b"x", wire.UINT8, x)])
+        code, details = refused(unlimited.Predict, request)
+    assert code == grpc.StatusCode.RESOURCE_EXHAUSTED, details
+    stub.ListModels(wire.ListModelsRequest())
+
+
+def test_status_codes_of_models(agent, stub, wire):
+    url = identity(agent.directory, "m", TensorProto.FLOAT, [1, 2])
+    stub.LoadModel(wire.LoadModelRequest(url=url, name="m"))
+    tvm = agent.directory / "tvm"
+    tvm.mkdir()
+    (tvm / "compiled.so").touch()
+    huge = agent.directory / "huge"
+    huge.mkdir()
+    with open(huge / "model.onnx", "wb") as sparse:
+        sparse.truncate(4 << 40)
+
+    def load(url, name):
+        return refused(stub.LoadModel, wire.LoadModelRequest(url=str(url), name=name))
+
+    def predict(name, *tensors):
+        return refused(stub.Predict, wire.PredictRequest(name=name, tensors=tensors))
+
+    codes = grpc.StatusCode
+    assert load(url, "m") == (codes.ALREADY_EXISTS, "model with the same name is already loaded")
+    assert load(agent.directory / "missing", "n")[0] == codes.NOT_FOUND
+    assert load(url, "-n")[0] == codes.INVALID_ARGUMENT
+    assert load("/dev/null", "n")[0] == codes.INVALID_ARGUMENT
+    assert load(huge, "n")[0] == codes.RESOURCE_EXHAUSTED
+    code, details = load(tvm, "n")
+    assert code == codes.FAILED_PRECONDITION and "ONNX" in details
+    assert refused(stub.UnLoadModel, wire.UnLoadModelRequest(name="n")) == (
+        codes.NOT_FOUND,
+        "model doesn't exist",
+    )
+    assert refused(stub.DescribeModel, wire.DescribeModelRequest(name="n"))[0] == codes.NOT_FOUND
+    assert (
+        refused(stub.DescribeModel, wire.DescribeModelRequest(name="é"))[0]
+        == codes.INVALID_ARGUMENT
+    )
+    assert predict("n")[0] == codes.NOT_FOUND
+    assert predict("m")[0] == codes.INVALID_ARGUMENT
+    for given in [
+        tensor(wire, b"z", wire.FLOAT32, np.zeros((1, 2), np.float32)),
+        tensor(wire, b"x", wire.FLOAT32, np.zeros((2, 1), np.float32)),
+        tensor(wire, b"x", wire.INT32, np.zeros((1, 2), np.int32)),
+        tensor(wire, b"x", wire.FLOAT32, np.zeros((1, 2), np.float64)),
+        wire.Tensor(),
+    ]:
+        code, details = predict("m", given)
+        assert code == codes.INVALID_ARGUMENT, details
+
+
+def test_an_unknown_method(agent, wire):
+    with grpc.insecure_channel(agent.address) as channel:
+        call = channel.unary_unary("/AWS.SageMaker.Edge.Agent/Unknown")
+        assert refused(call, b"")[0] == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_capture(agent, stub, wire):
+    url = identity(agent.directory, "m", TensorProto.FLOAT, [1])
+    stub.LoadModel(wire.LoadModelRequest(url=url, name="m"))
+    array = np.ones(1, np.float32)
+    request = wire.CaptureDataRequest(
+        model_name="m",
+        capture_id=str(uuid.uuid4()),
+        inference_timestamp=wire.Timestamp(seconds=int(time.time())),
+        input_tensors=[tensor(wire, b"x", wire.FLOAT32, array)],
+        output_tensors=[tensor(wire, b"y", wire.FLOAT32, array)],
+        inputs=[wire.AuxilaryData(name="picture", encoding=wire.NONE, byte_data=bytes(5000))],
+        outputs=[wire.AuxilaryData(name="label", encoding=wire.JSON, byte_data=b'"cat"')],
+    )
+    assert stub.CaptureData(request) == wire.CaptureDataResponse()
+
+    def status(capture_id):
+        return stub.GetCaptureDataStatus(
+            wire.GetCaptureDataStatusRequest(capture_id=capture_id)
+        ).status
+
+    while status(request.capture_id) == wire.IN_PROGRESS:
+        pass
+    assert status(request.capture_id) == wire.SUCCESS
+    assert status(str(uuid.uuid4())) == wire.CaptureDataStatus.Value("NOT_FOUND")
+    if agent.address.startswith("unix:"):
+        captures = pathlib.Path(agent.address.removeprefix("unix:") + ".capture")
+        (path,) = captures.rglob("*.jsonl")
+        manifest = json.loads(path.read_text())
+        assert manifest["eventMetadata"]["eventId"] == request.capture_id
+        (picture,) = manifest["deviceFleetAuxiliaryInputs"]
+        assert os.path.getsize(picture["data-ref"].removeprefix("file://")) == 5000
+
+    codes = grpc.StatusCode
+    assert refused(stub.CaptureData, request)[0] == codes.ALREADY_EXISTS
+    request.capture_id = str(uuid.uuid4())
+    request.inference_timestamp.seconds += 3600
+    assert refused(stub.CaptureData, request)[0] == codes.OUT_OF_RANGE
+    request.inference_timestamp.seconds -= 3600
+    request.model_name = "n"
+    assert refused(stub.CaptureData, request)[0] == codes.NOT_FOUND
+    request.capture_id = "x"
+    assert refused(stub.CaptureData, request)[0] == codes.INVALID_ARGUMENT
+    unknown = wire.GetCaptureDataStatusRequest(capture_id="x")
+    assert refused(stub.GetCaptureDataStatus, unknown)[0] == codes.INVALID_ARGUMENT
+
+
+def test_a_deadline_behind_a_long_prediction(agent, stub, wire):
+    side, count = 1000, 300
+    names = ["x", *(f"p{index}" for index in range(count))]
+    url = package(
+        agent.directory,
+        "slow",
+        [helper.make_node("MatMul", [last, "x"], [next]) for last, next in zip(names, names[1:])],
+        [("x", TensorProto.FLOAT, [side, side])],
+        [(names[-1], TensorProto.FLOAT, [side, side])],
+    )
+    stub.LoadModel(wire.LoadModelRequest(url=url, name="slow"))
+    x = np.zeros((side, side), np.float32)
+    slow = wire.PredictRequest(name="slow", tensors=[tensor(wire, b"x", wire.FLOAT32, x)])
+    assert refused(stub.Predict, slow, timeout=0.3)[0] == grpc.StatusCode.DEADLINE_EXCEEDED
+    # It is computed still, which holds up neither this nor the deadline of those that wait.
+    stub.ListModels(wire.ListModelsRequest())
+    waiting = [stub.Predict.future(slow, timeout=0.3) for _ in range(3)]
+    for call in waiting:
+        assert call.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    stub.ListModels(wire.ListModelsRequest())
+    agent.process.kill()
+    assert agent.stop(signal.SIGKILL) == -signal.SIGKILL
+
+
+def test_many_clients_at_once(agent, wire):
+    url = identity(agent.directory, "m", TensorProto.FLOAT, [1000])
+
+    def client(index, failures):
+        try:
+            with grpc.insecure_channel(
+                agent.address, options=[*OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
+            ) as channel:
+                stub = wire.AgentStub(channel)
+                name = f"m{index}"
+                stub.LoadModel(wire.LoadModelRequest(url=url, name=name))
+                for value in range(50):
+                    x = np.full(1000, index * 100 + value, np.float32)
+                    given = [tensor(wire, b"x", wire.FLOAT32, x)]
+                    (y,) = stub.Predict(wire.PredictRequest(name=name, tensors=given)).tensors
+                    assert y.byte_data == x.tobytes()
+                    stub.ListModels(wire.ListModelsRequest())
+                stub.UnLoadModel(wire.UnLoadModelRequest(name=name))
+        except Exception as failure:
+            failures.append(failure)
+
+    failures = []
+    clients = [threading.Thread(target=client, args=(index, failures)) for index in range(8)]
+    for thread in clients:
+        thread.start()
+    for thread in clients:
+        thread.join()
+    assert not failures
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_the_end(agent, stub, wire, by):
+    stub.ListModels(wire.ListModelsRequest())
+    assert agent.stop(by) == 0
+    assert not any("giving them up" in line for line in agent.lines)
+    assert refused(stub.ListModels, wire.ListModelsRequest())[0] == grpc.StatusCode.UNAVAILABLE
