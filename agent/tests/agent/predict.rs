@@ -258,8 +258,8 @@ async fn messages_are_limited_both_ways() {
 async fn a_long_prediction_holds_up_neither_lists_nor_deadlines_nor_the_end() {
     let mut agent = Agent::configured(&[("sagemaker_edge_log_verbose", true.into())]);
     let mut client = agent.client().await;
-    // 2 * 10^12 operations: longer than anything here waits for.
-    let slow = Graph::products(1000, 1000).package(agent.path(), "slow");
+    // 1.2 * 10^12 operations: longer than anything here waits for.
+    let slow = Graph::products(1000, 600).package(agent.path(), "slow");
     load(&mut client, &slow, "slow").await.unwrap();
     let quick = Graph::identity(Element::Float, &[1]).package(agent.path(), "quick");
     load(&mut client, &quick, "quick").await.unwrap();
