@@ -122,11 +122,9 @@ impl fmt::Display for InvalidArguments {
         match self {
             Self::Flags(error) => write!(f, "{error}")?,
             Self::Address(error) => write!(f, "-a: {error}")?,
-            Self::MessageLimit(value) => write!(
-                f,
-                "-m: {value:?} is not a number of bytes from 1 to {}",
-                u32::MAX
-            )?,
+            Self::MessageLimit(value) => {
+                write!(f, "-m: {value:?} is not a number of bytes from 1 to {}", u32::MAX)?
+            }
         }
         f.write_str("; sapt-agent --help lists the flags")
     }

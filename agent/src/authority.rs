@@ -22,10 +22,7 @@ pub(crate) struct Acceptable<Connection> {
 
 impl<Connection> Acceptable<Connection> {
     pub(crate) fn new(connection: Connection) -> Self {
-        Self {
-            connection,
-            filter: Filter::new(),
-        }
+        Self { connection, filter: Filter::new() }
     }
 }
 
@@ -99,22 +96,14 @@ enum Position {
     /// In a frame's header, of which so many bytes have come.
     Frame([u8; 9], usize),
     /// In the fields of a HEADERS frame before its header block.
-    Prefix {
-        left: usize,
-        padded: bool,
-        padding: usize,
-        block: usize,
-    },
+    Prefix { left: usize, padded: bool, padding: usize, block: usize },
     /// In a header block.
     Block { left: usize, padding: usize },
 }
 
 impl Filter {
     fn new() -> Self {
-        Self {
-            position: Position::Skip(PREFACE),
-            headers: Headers::Representation,
-        }
+        Self { position: Position::Skip(PREFACE), headers: Headers::Representation }
     }
 
     fn apply(&mut self, bytes: &mut [u8]) {
@@ -148,12 +137,7 @@ impl Filter {
                     self.position = Position::in_frame(*header);
                 }
             }
-            Position::Prefix {
-                left,
-                padded,
-                padding,
-                block,
-            } => {
+            Position::Prefix { left, padded, padding, block } => {
                 if std::mem::take(padded) {
                     *padding = usize::from(*byte);
                     *block = block.saturating_sub(*padding);
@@ -187,23 +171,16 @@ impl Position {
         let prefix = usize::from(padded) + if flags & PRIORITY != 0 { 5 } else { 0 };
         match kind {
             HEADERS if prefix == 0 => Self::in_block(length, 0),
-            HEADERS if prefix <= length => Self::Prefix {
-                left: prefix,
-                padded,
-                padding: 0,
-                block: length - prefix,
-            },
+            HEADERS if prefix <= length => {
+                Self::Prefix { left: prefix, padded, padding: 0, block: length - prefix }
+            }
             CONTINUATION => Self::in_block(length, 0),
             _ => Self::Skip(length),
         }
     }
 
     fn in_block(left: usize, padding: usize) -> Self {
-        if left == 0 {
-            Self::Skip(padding)
-        } else {
-            Self::Block { left, padding }
-        }
+        if left == 0 { Self::Skip(padding) } else { Self::Block { left, padding } }
     }
 }
 
@@ -250,16 +227,14 @@ enum Text {
 }
 
 impl Text {
-    const NAME: Self = Self::Name {
-        authority: Some(AUTHORITY),
-    };
+    const NAME: Self = Self::Name { authority: Some(AUTHORITY) };
 
     /// Takes a character; replaces it where it must be.
     fn step(self, byte: &mut u8) -> Self {
         match self {
-            Self::Name { authority } => Self::Name {
-                authority: authority.and_then(|wanted| wanted.strip_prefix(&[*byte])),
-            },
+            Self::Name { authority } => {
+                Self::Name { authority: authority.and_then(|wanted| wanted.strip_prefix(&[*byte])) }
+            }
             Self::Value { authority } => {
                 if authority && *byte == b'%' {
                     *byte = b'-';
@@ -314,11 +289,7 @@ impl Headers {
         if byte & all < all {
             Self::behind(of, value)
         } else {
-            Self::Integer {
-                of,
-                value,
-                shift: 0,
-            }
+            Self::Integer { of, value, shift: 0 }
         }
     }
 
@@ -326,9 +297,9 @@ impl Headers {
         match (integer, value) {
             (Integer::Whole, _) => Self::Representation,
             (Integer::Name, 0) => Self::Text(Text::NAME),
-            (Integer::Name, index) => Self::Text(Text::Value {
-                authority: index == AUTHORITY_INDEX,
-            }),
+            (Integer::Name, index) => {
+                Self::Text(Text::Value { authority: index == AUTHORITY_INDEX })
+            }
             (Integer::Length { text, huffman }, length) => {
                 let text = match text {
                     text if !huffman => text,
@@ -342,9 +313,9 @@ impl Headers {
 
     fn characters(text: Text, left: usize) -> Self {
         match (left, text) {
-            (0, Text::Name { authority }) => Self::Text(Text::Value {
-                authority: authority.is_some_and(<[u8]>::is_empty),
-            }),
+            (0, Text::Name { authority }) => {
+                Self::Text(Text::Value { authority: authority.is_some_and(<[u8]>::is_empty) })
+            }
             (0, Text::Value { .. }) => Self::Representation,
             _ => Self::Characters { text, left },
         }
@@ -387,9 +358,7 @@ mod tests {
         for size in 1..bytes.len() {
             let mut filter = Filter::new();
             let mut pieces = bytes.to_vec();
-            pieces
-                .chunks_mut(size)
-                .for_each(|piece| filter.apply(piece));
+            pieces.chunks_mut(size).for_each(|piece| filter.apply(piece));
             assert_eq!(pieces, whole, "in pieces of {size}");
         }
         whole
@@ -419,10 +388,7 @@ mod tests {
                 frame(1, 4, &block(long, short)),
             ])
         };
-        assert_eq!(
-            filtered(&frames(&long, "a%41")),
-            frames(&long.replace('%', "-"), "a-41")
-        );
+        assert_eq!(filtered(&frames(&long, "a%41")), frames(&long.replace('%', "-"), "a-41"));
     }
 
     #[test]
@@ -453,11 +419,7 @@ mod tests {
             connection(&[
                 frame(1, 0x28, &padded),
                 frame(9, 4, &field[cut..]),
-                frame(
-                    1,
-                    0x2c,
-                    &[&[1, 0, 0, 0, 0, 0], field.as_slice(), b"%"].concat(),
-                ),
+                frame(1, 0x2c, &[&[1, 0, 0, 0, 0, 0], field.as_slice(), b"%"].concat()),
             ])
         };
         assert_eq!(filtered(&frames("a%2Fb%2F")), frames("a-2Fb-2F"));

@@ -129,10 +129,7 @@ impl Configuration {
 
     /// Takes every setting, or tells every problem.
     fn from_object(object: &Map<String, Value>) -> Result<Self, Vec<Problem>> {
-        let mut settings = Settings {
-            object,
-            problems: Vec::new(),
-        };
+        let mut settings = Settings { object, problems: Vec::new() };
         let device = settings.device();
         let fleet = settings.fleet();
         settings.text("sagemaker_edge_core_region", REGION_LIMIT);
@@ -141,13 +138,9 @@ impl Configuration {
         let capture = settings.capture();
         let verbose = settings.flag("sagemaker_edge_log_verbose");
         match (device, fleet, capture, settings.problems.is_empty()) {
-            (Some(device), Some(fleet), Some(capture), true) => Ok(Self {
-                device,
-                fleet,
-                capture,
-                verbose,
-                remarks,
-            }),
+            (Some(device), Some(fleet), Some(capture), true) => {
+                Ok(Self { device, fleet, capture, verbose, remarks })
+            }
             _ => Err(settings.problems),
         }
     }
@@ -199,10 +192,7 @@ impl Settings<'_> {
         if let Some(bucket) = self.text(BUCKET, NAME_LIMIT)
             && !bucket.contains("sagemaker")
         {
-            self.problem(
-                BUCKET,
-                format!("is {bucket:?}: it must contain \"sagemaker\""),
-            );
+            self.problem(BUCKET, format!("is {bucket:?}: it must contain \"sagemaker\""));
         }
         (provider != "None")
             .then(|| format!("{KEY} is {provider}: this agent never talks to a cloud"))
@@ -248,11 +238,8 @@ impl Settings<'_> {
         };
         let buffer_size = self.count(BUFFER, 2..=65_536, 30);
         let batch_size = self.count(BATCH, 1..=65_535, 1);
-        let push_period = self.count(
-            "sagemaker_edge_core_capture_data_push_period_seconds",
-            1..=86_400,
-            4,
-        );
+        let push_period =
+            self.count("sagemaker_edge_core_capture_data_push_period_seconds", 1..=86_400, 4);
         let embed_limit = self.count(
             "sagemaker_edge_core_capture_data_base64_embed_limit",
             0..=EMBED_LIMIT,
@@ -261,10 +248,7 @@ impl Settings<'_> {
         if let (Some(buffer), Some(batch)) = (buffer_size, batch_size)
             && batch >= buffer
         {
-            self.problem(
-                BATCH,
-                format!("is {batch}: it must be less than {BUFFER}, {buffer}"),
-            );
+            self.problem(BATCH, format!("is {batch}: it must be less than {BUFFER}, {buffer}"));
         }
         Some(CaptureConfiguration {
             destination: destination?,
@@ -282,10 +266,7 @@ impl Settings<'_> {
         if prefix.components().all(below) {
             Some(prefix)
         } else {
-            self.problem(
-                KEY,
-                format!("is {prefix:?}: use a relative path without .."),
-            );
+            self.problem(KEY, format!("is {prefix:?}: use a relative path without .."));
             None
         }
     }
@@ -368,10 +349,7 @@ impl Settings<'_> {
     }
 
     fn problem(&mut self, key: &'static str, what: impl Into<String>) {
-        self.problems.push(Problem {
-            key,
-            what: what.into(),
-        });
+        self.problems.push(Problem { key, what: what.into() });
     }
 }
 
@@ -410,9 +388,7 @@ impl fmt::Display for ConfigurationError {
             Self::NotAnObject(path) => write!(f, "{} is not a JSON object", path.display()),
             Self::Invalid(path, problems) => {
                 write!(f, "{}:", path.display())?;
-                problems
-                    .iter()
-                    .try_for_each(|problem| write!(f, "\n  {problem}"))
+                problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
             }
         }
     }

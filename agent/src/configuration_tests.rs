@@ -76,10 +76,7 @@ fn little_is_needed() {
     .unwrap();
     assert_eq!(configuration.device, "d");
     assert_eq!(configuration.capture.embed_limit, 3072);
-    assert_eq!(
-        configuration.remarks,
-        ["\"something\" is not a known key, and is ignored"]
-    );
+    assert_eq!(configuration.remarks, ["\"something\" is not a known key, and is ignored"]);
 }
 
 #[test]
@@ -110,10 +107,7 @@ fn all_problems_are_told_together() {
         "base64_embed_limit is 3073: it must be a whole number from 0 to 3072",
         "log_verbose is \"yes\"",
     ] {
-        assert!(
-            problems.iter().any(|problem| problem.contains(key)),
-            "{key}: {problems:#?}"
-        );
+        assert!(problems.iter().any(|problem| problem.contains(key)), "{key}: {problems:#?}");
     }
     assert_eq!(problems.len(), 10, "{problems:#?}");
 }
@@ -132,8 +126,5 @@ fn the_bucket_must_be_a_sagemaker_one() {
     let mut value = documented();
     value["sagemaker_edge_provider_s3_bucket_name"] = json!("mine");
     let problems = parsed(value).unwrap_err();
-    assert!(
-        problems[0].contains("must contain \"sagemaker\""),
-        "{problems:?}"
-    );
+    assert!(problems[0].contains("must contain \"sagemaker\""), "{problems:?}");
 }

@@ -78,9 +78,9 @@ impl Listener {
                 UnixListener::bind(path)
                     .and_then(|listener| Ok(Self::Unix(listener, SocketFile::of(path)?)))
             }
-            Address::Tcp(host, port) => TcpListener::bind((host.as_str(), *port))
-                .await
-                .map(Self::Tcp),
+            Address::Tcp(host, port) => {
+                TcpListener::bind((host.as_str(), *port)).await.map(Self::Tcp)
+            }
         }
         .map_err(|error| ListenError::Bind(address.clone(), error))
     }
@@ -120,10 +120,7 @@ pub(crate) struct SocketFile {
 
 impl SocketFile {
     fn of(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            path: path.into(),
-            identity: identity(path)?,
-        })
+        Ok(Self { path: path.into(), identity: identity(path)? })
     }
 }
 
@@ -146,11 +143,7 @@ pub struct InvalidAddress(String);
 
 impl fmt::Display for InvalidAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is not an address: use a path, unix:/path or tcp://host:port",
-            self.0
-        )
+        write!(f, "{:?} is not an address: use a path, unix:/path or tcp://host:port", self.0)
     }
 }
 
@@ -179,11 +172,7 @@ impl fmt::Display for ListenError {
                 path.display()
             ),
             Self::OldSocket(path, error) => {
-                write!(
-                    f,
-                    "cannot remove the old socket {}: {error}",
-                    path.display()
-                )
+                write!(f, "cannot remove the old socket {}: {error}", path.display())
             }
             Self::Bind(address, error) => write!(f, "cannot listen on {address}: {error}"),
         }
@@ -215,15 +204,7 @@ mod tests {
         ] {
             assert_eq!(Address::parse(text.as_ref()).unwrap(), address);
         }
-        for bad in [
-            "",
-            "unix:",
-            "tcp://",
-            "tcp://a",
-            "tcp://:1",
-            "tcp://a:b",
-            "tcp://[::1:1",
-        ] {
+        for bad in ["", "unix:", "tcp://", "tcp://a", "tcp://:1", "tcp://a:b", "tcp://[::1:1"] {
             assert!(Address::parse(bad.as_ref()).is_err(), "{bad}");
         }
     }

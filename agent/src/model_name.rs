@@ -15,9 +15,7 @@ impl ModelName {
         let valid = bytes.len() <= 255
             && ends(bytes.first())
             && ends(bytes.last())
-            && bytes
-                .iter()
-                .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+            && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
         if valid {
             Ok(Self(text.to_owned()))
         } else {
@@ -61,18 +59,7 @@ mod tests {
         for good in ["a", "demo-keras", "A--9", "0", &"x".repeat(255)] {
             assert_eq!(ModelName::parse(good).unwrap().as_str(), good);
         }
-        for bad in [
-            "",
-            "-",
-            "-a",
-            "a-",
-            "a.b",
-            "a/b",
-            "..",
-            "é",
-            "a\0",
-            &"x".repeat(256),
-        ] {
+        for bad in ["", "-", "-a", "a-", "a.b", "a/b", "..", "é", "a\0", &"x".repeat(256)] {
             assert!(ModelName::parse(bad).is_err(), "{bad:?}");
         }
     }

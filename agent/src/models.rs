@@ -51,15 +51,10 @@ impl Models {
                 vacant.insert(Slot::Loading);
             }
             Entry::Occupied(occupied) => {
-                return Err(NameTaken {
-                    loading: matches!(occupied.get(), Slot::Loading),
-                });
+                return Err(NameTaken { loading: matches!(occupied.get(), Slot::Loading) });
             }
         }
-        Ok(Reservation {
-            models: self.clone(),
-            name,
-        })
+        Ok(Reservation { models: self.clone(), name })
     }
 
     /// The model of that name.
@@ -111,11 +106,7 @@ pub(crate) struct Reservation {
 impl Reservation {
     /// Puts the model under its name.
     pub(crate) fn fill(self, url: String, model: OnnxModel) -> Arc<LoadedModel> {
-        let loaded = Arc::new(LoadedModel {
-            url,
-            name: self.name.clone(),
-            model,
-        });
+        let loaded = Arc::new(LoadedModel { url, name: self.name.clone(), model });
         let slot = Slot::Loaded(loaded.clone());
         self.models.slots().insert(self.name.clone(), slot);
         loaded
@@ -179,10 +170,7 @@ mod tests {
         assert!(models.reserve(name.clone()).unwrap_err().loading);
         assert!(models.find(&name).unwrap_err().loading);
         assert!(models.remove(&name).unwrap_err().loading);
-        assert!(
-            models.reserve(name.clone()).is_err(),
-            "remove leaves the reservation"
-        );
+        assert!(models.reserve(name.clone()).is_err(), "remove leaves the reservation");
         assert!(models.all().is_empty());
         drop(reservation);
         assert!(!models.find(&name).unwrap_err().loading);

@@ -52,9 +52,7 @@ pub fn run(arguments: &Arguments, configuration: Configuration) -> Result<(), Se
 }
 
 async fn serve(arguments: &Arguments, configuration: Configuration) -> Result<(), ServeError> {
-    let log = Log {
-        verbose: configuration.verbose,
-    };
+    let log = Log { verbose: configuration.verbose };
     for remark in &configuration.remarks {
         log.warning(remark);
     }
@@ -93,18 +91,12 @@ async fn serve(arguments: &Arguments, configuration: Configuration) -> Result<()
     let (mut server, _socket_file) = match listener {
         Listener::Unix(listener, file) => {
             let incoming = UnixListenerStream::new(listener).map(|made| made.map(Acceptable::new));
-            (
-                tokio::spawn(router.serve_with_incoming_shutdown(incoming, stopped)),
-                Some(file),
-            )
+            (tokio::spawn(router.serve_with_incoming_shutdown(incoming, stopped)), Some(file))
         }
         Listener::Tcp(listener) => {
             let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
             let incoming = incoming.map(|made| made.map(Acceptable::new));
-            (
-                tokio::spawn(router.serve_with_incoming_shutdown(incoming, stopped)),
-                None,
-            )
+            (tokio::spawn(router.serve_with_incoming_shutdown(incoming, stopped)), None)
         }
     };
     let ended = tokio::select! {
@@ -119,9 +111,7 @@ async fn serve(arguments: &Arguments, configuration: Configuration) -> Result<()
         Ok(Ok(result)) => result.map_err(ServeError::Serve)?,
         Ok(Err(error)) => return Err(ServeError::Start(error.into())),
         Err(_) => {
-            log.warning(format_args!(
-                "calls are still running after {GRACE:?}: giving them up"
-            ));
+            log.warning(format_args!("calls are still running after {GRACE:?}: giving them up"));
             server.abort();
         }
     }

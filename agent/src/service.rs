@@ -77,17 +77,12 @@ impl Agent for AgentService {
         let wire::LoadModelRequest { url, name } = request.into_inner();
         let name = model_name(&name)?;
         let path = directory(&url)?;
-        let reservation = self
-            .models
-            .reserve(name)
-            .map_err(|error| Status::already_exists(error.to_string()))?;
+        let reservation =
+            self.models.reserve(name).map_err(|error| Status::already_exists(error.to_string()))?;
         let log = self.log;
         let load = move || {
             let loaded = OnnxModel::load(&path).map(|model| reservation.fill(url, model))?;
-            log.info(format_args!(
-                "loaded model {} from {}",
-                loaded.name, loaded.url
-            ));
+            log.info(format_args!("loaded model {} from {}", loaded.name, loaded.url));
             Ok(loaded)
         };
         let loaded = self
@@ -105,9 +100,7 @@ impl Agent for AgentService {
                     _ => Status::failed_precondition(error.to_string()),
                 }
             })?;
-        Ok(Response::new(wire::LoadModelResponse {
-            model: Some(loaded.description()),
-        }))
+        Ok(Response::new(wire::LoadModelResponse { model: Some(loaded.description()) }))
     }
 
     async fn un_load_model(
@@ -139,9 +132,7 @@ impl Agent for AgentService {
         let name = request.into_inner().name;
         self.log.debug(format_args!("DescribeModel {name:?}"));
         let loaded = self.models.find(&model_name(&name)?).map_err(not_found)?;
-        Ok(Response::new(wire::DescribeModelResponse {
-            model: Some(loaded.description()),
-        }))
+        Ok(Response::new(wire::DescribeModelResponse { model: Some(loaded.description()) }))
     }
 
     async fn capture_data(
@@ -149,8 +140,7 @@ impl Agent for AgentService {
         request: Request<wire::CaptureDataRequest>,
     ) -> Result<Response<wire::CaptureDataResponse>, Status> {
         let request = request.into_inner();
-        self.log
-            .debug(format_args!("CaptureData {:?}", request.capture_id));
+        self.log.debug(format_args!("CaptureData {:?}", request.capture_id));
         let id = capture_id(&request.capture_id)?;
         let model = model_name(&request.model_name)?;
         let inference_time = inference_time(request.inference_timestamp, SystemTime::now())?;
@@ -213,13 +203,12 @@ fn directory(url: &str) -> Result<PathBuf, Status> {
             "{:?} is not a directory: a model is a directory with one .onnx file",
             shortened(url)
         ))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Status::not_found(
-            format!("model directory {:?} doesn't exist", shortened(url)),
-        )),
-        Err(error) => Err(Status::invalid_argument(format!(
-            "cannot look at {:?}: {error}",
-            shortened(url)
-        ))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Status::not_found(format!("model directory {:?} doesn't exist", shortened(url))))
+        }
+        Err(error) => {
+            Err(Status::invalid_argument(format!("cannot look at {:?}: {error}", shortened(url))))
+        }
     }
 }
 
@@ -235,18 +224,14 @@ fn inference_time(
 ) -> Result<OffsetDateTime, Status> {
     let wire::Timestamp { seconds, nanos } =
         timestamp.ok_or_else(|| Status::invalid_argument("inference_timestamp is missing"))?;
-    let nanoseconds = u32::try_from(nanos)
-        .ok()
-        .filter(|nanos| *nanos < 1_000_000_000);
+    let nanoseconds = u32::try_from(nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
     let (Ok(since), Some(nanoseconds)) = (u64::try_from(seconds), nanoseconds) else {
         return Err(Status::invalid_argument(format!(
             "inference_timestamp {seconds} s {nanos} ns is not a time since 1970"
         )));
     };
     let since = Duration::new(since, nanoseconds);
-    let now = now
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     if since > now.saturating_add(CLOCK_TOLERANCE) {
         return Err(Status::out_of_range(format!(
             "inference_timestamp {seconds} is in the future: it is {} now",
@@ -268,32 +253,17 @@ fn tensors(tensors: Vec<wire::Tensor>) -> Result<Vec<CheckedTensor>, Status> {
 fn auxiliaries(auxiliaries: Vec<wire::AuxilaryData>) -> Result<Vec<Auxiliary>, Status> {
     auxiliaries
         .into_iter()
-        .map(
-            |wire::AuxilaryData {
-                 name,
-                 encoding,
-                 data,
-             }| {
-                let invalid = |what: &dyn std::fmt::Display| {
-                    Status::invalid_argument(format!(
-                        "auxiliary data {:?}: {what}",
-                        shortened(&name)
-                    ))
-                };
-                let encoding = Encoding::try_from(encoding)
-                    .map_err(|_| invalid(&format_args!("there is no encoding {encoding}")))?;
-                let data = data
-                    .ok_or_else(|| invalid(&"has neither byte_data nor a shared_memory_handle"))?;
-                let data = Payload::from(data)
-                    .read()
-                    .map_err(|error| invalid(&error))?;
-                Ok(Auxiliary {
-                    name,
-                    encoding,
-                    data,
-                })
-            },
-        )
+        .map(|wire::AuxilaryData { name, encoding, data }| {
+            let invalid = |what: &dyn std::fmt::Display| {
+                Status::invalid_argument(format!("auxiliary data {:?}: {what}", shortened(&name)))
+            };
+            let encoding = Encoding::try_from(encoding)
+                .map_err(|_| invalid(&format_args!("there is no encoding {encoding}")))?;
+            let data =
+                data.ok_or_else(|| invalid(&"has neither byte_data nor a shared_memory_handle"))?;
+            let data = Payload::from(data).read().map_err(|error| invalid(&error))?;
+            Ok(Auxiliary { name, encoding, data })
+        })
         .collect()
 }
 
@@ -338,36 +308,22 @@ mod tests {
         assert_eq!(at(1_000_005, 1).unwrap_err().code(), Code::OutOfRange);
         assert_eq!(at(i64::MAX, 0).unwrap_err().code(), Code::OutOfRange);
         for (seconds, nanos) in [(-1, 0), (1, -1), (1, 1_000_000_000)] {
-            assert_eq!(
-                at(seconds, nanos).unwrap_err().code(),
-                Code::InvalidArgument
-            );
+            assert_eq!(at(seconds, nanos).unwrap_err().code(), Code::InvalidArgument);
         }
-        assert_eq!(
-            inference_time(None, now).unwrap_err().code(),
-            Code::InvalidArgument
-        );
+        assert_eq!(inference_time(None, now).unwrap_err().code(), Code::InvalidArgument);
     }
 
     #[test]
     fn urls_of_models() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().to_str().unwrap();
-        for url in [
-            path.to_owned(),
-            format!("file://{path}"),
-            format!("file://localhost{path}"),
-        ] {
+        for url in [path.to_owned(), format!("file://{path}"), format!("file://localhost{path}")] {
             assert_eq!(directory(&url).unwrap(), root.path(), "{url}");
         }
         let missing = format!("{path}/missing");
         assert_eq!(directory(&missing).unwrap_err().code(), Code::NotFound);
         for url in ["", "s3://bucket/model", "file://", "a\0b", "/dev/null"] {
-            assert_eq!(
-                directory(url).unwrap_err().code(),
-                Code::InvalidArgument,
-                "{url:?}"
-            );
+            assert_eq!(directory(url).unwrap_err().code(), Code::InvalidArgument, "{url:?}");
         }
     }
 

@@ -36,11 +36,7 @@ pub(crate) fn read(handle: &SharedMemoryHandle) -> Result<Bytes, SharedMemoryErr
     }
     #[allow(clippy::unnecessary_cast)] // 32 bits on some machines, 64 on others.
     let segment = status.shm_segsz as u64;
-    if handle
-        .offset
-        .checked_add(handle.size)
-        .is_none_or(|end| end > segment)
-    {
+    if handle.offset.checked_add(handle.size).is_none_or(|end| end > segment) {
         return Err(SharedMemoryError::Range(*handle, segment));
     }
     let (Ok(offset), Ok(size)) = (usize::try_from(handle.offset), usize::try_from(handle.size))
@@ -48,8 +44,7 @@ pub(crate) fn read(handle: &SharedMemoryHandle) -> Result<Bytes, SharedMemoryErr
         return Err(SharedMemoryError::Range(*handle, segment));
     };
     let mut copy = Vec::new();
-    copy.try_reserve_exact(size)
-        .map_err(|_| SharedMemoryError::TooLarge(id, handle.size))?;
+    copy.try_reserve_exact(size).map_err(|_| SharedMemoryError::TooLarge(id, handle.size))?;
 
     // SAFETY: a null address lets the kernel choose one, so that nothing mapped is replaced.
     let address = unsafe { libc::shmat(identifier, ptr::null(), libc::SHM_RDONLY) };
@@ -100,10 +95,7 @@ impl fmt::Display for SharedMemoryError {
                 handle.size, handle.offset, handle.segment_id
             ),
             Self::TooLarge(id, size) => {
-                write!(
-                    f,
-                    "no memory for {size} bytes of shared memory segment {id}"
-                )
+                write!(f, "no memory for {size} bytes of shared memory segment {id}")
             }
         }
     }

@@ -112,17 +112,8 @@ mod tests {
             let response = corrected(status.into_http());
             Status::from_header_map(response.headers()).unwrap().code()
         };
-        assert_eq!(
-            code(Status::out_of_range(TOO_LARGE)),
-            Code::ResourceExhausted
-        );
-        assert_eq!(
-            code(Status::out_of_range("in the future")),
-            Code::OutOfRange
-        );
-        assert_eq!(
-            code(Status::invalid_argument(TOO_LARGE)),
-            Code::InvalidArgument
-        );
+        assert_eq!(code(Status::out_of_range(TOO_LARGE)), Code::ResourceExhausted);
+        assert_eq!(code(Status::out_of_range("in the future")), Code::OutOfRange);
+        assert_eq!(code(Status::invalid_argument(TOO_LARGE)), Code::InvalidArgument);
     }
 }

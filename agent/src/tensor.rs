@@ -90,11 +90,7 @@ impl CheckedTensor {
         // Before shared memory is copied: its size may be anything.
         if payload.size() != wanted {
             let given = payload.size();
-            return Err(TensorError::Size {
-                spec,
-                wanted,
-                given,
-            });
+            return Err(TensorError::Size { spec, wanted, given });
         }
         let data = payload.read().map_err(fail)?;
         Ok(Self { spec, data })
@@ -112,10 +108,7 @@ pub(crate) fn check_inputs(
     let mut slots: Vec<Option<CheckedTensor>> = vec![None; wanted.len()];
     for tensor in given {
         let (spec, data) = described(tensor)?;
-        let input = wanted
-            .iter()
-            .zip(&mut slots)
-            .find(|(input, _)| input.name == spec.name);
+        let input = wanted.iter().zip(&mut slots).find(|(input, _)| input.name == spec.name);
         let Some((input, slot)) = input else {
             return Err(TensorError::UnknownName(wanted.into(), spec.into()));
         };
@@ -123,10 +116,7 @@ pub(crate) fn check_inputs(
             return Err(TensorError::Twice(spec));
         }
         if spec.element != input.element || !input.allows(&spec.shape) {
-            return Err(TensorError::Mismatch {
-                wanted: input.clone(),
-                given: spec.into(),
-            });
+            return Err(TensorError::Mismatch { wanted: input.clone(), given: spec.into() });
         }
         *slot = Some(CheckedTensor::with_data(spec, data)?);
     }
@@ -142,21 +132,15 @@ fn described(
         let name = String::from_utf8_lossy(&metadata.name).into_owned();
         TensorError::Type(name, metadata.data_type)
     })?;
-    let spec = TensorSpec {
-        name: metadata.name,
-        element,
-        shape: metadata.shape,
-    };
+    let spec = TensorSpec { name: metadata.name, element, shape: metadata.shape };
     Ok((spec, tensor.data))
 }
 
 /// How many bytes a tensor has; none if a dimension is negative or the product is too large.
 fn byte_size(spec: &TensorSpec) -> Option<u64> {
-    spec.shape
-        .iter()
-        .try_fold(element_size(spec.element), |size, dimension| {
-            size.checked_mul(u64::try_from(*dimension).ok()?)
-        })
+    spec.shape.iter().try_fold(element_size(spec.element), |size, dimension| {
+        size.checked_mul(u64::try_from(*dimension).ok()?)
+    })
 }
 
 /// A tensor of a request is not what the model, or the tensor itself, says it is.
@@ -166,19 +150,12 @@ pub(crate) enum TensorError {
     Type(String, i32),
     Shape(TensorSpec),
     NoData(TensorSpec),
-    Size {
-        spec: TensorSpec,
-        wanted: u64,
-        given: u64,
-    },
+    Size { spec: TensorSpec, wanted: u64, given: u64 },
     Payload(TensorSpec, PayloadError),
     Count(Vec<TensorSpec>, usize),
     UnknownName(Vec<TensorSpec>, Box<TensorSpec>),
     Twice(TensorSpec),
-    Mismatch {
-        wanted: TensorSpec,
-        given: Box<TensorSpec>,
-    },
+    Mismatch { wanted: TensorSpec, given: Box<TensorSpec> },
 }
 
 impl fmt::Display for TensorError {
@@ -189,19 +166,13 @@ impl fmt::Display for TensorError {
                 f,
                 "tensor {name:?} has data_type {number}: known are 0 (UINT8) to 6 (FLOAT64)"
             ),
-            Self::Shape(spec) => write!(
-                f,
-                "tensor {spec} has a shape that no data can have: dimensions are counts"
-            ),
-            Self::NoData(spec) => write!(
-                f,
-                "tensor {spec} has neither byte_data nor a shared_memory_handle"
-            ),
-            Self::Size {
-                spec,
-                wanted,
-                given,
-            } => write!(
+            Self::Shape(spec) => {
+                write!(f, "tensor {spec} has a shape that no data can have: dimensions are counts")
+            }
+            Self::NoData(spec) => {
+                write!(f, "tensor {spec} has neither byte_data nor a shared_memory_handle")
+            }
+            Self::Size { spec, wanted, given } => write!(
                 f,
                 "tensor {spec} was given with {given} bytes: its type and shape need {wanted}"
             ),
@@ -251,11 +222,7 @@ mod tests {
     use super::*;
 
     fn spec(name: &str, element: DataType, shape: &[i32]) -> TensorSpec {
-        TensorSpec {
-            name: Bytes::copy_from_slice(name.as_bytes()),
-            element,
-            shape: shape.into(),
-        }
+        TensorSpec { name: Bytes::copy_from_slice(name.as_bytes()), element, shape: shape.into() }
     }
 
     fn tensor(spec: &TensorSpec, bytes: usize) -> wire::Tensor {
@@ -267,14 +234,9 @@ mod tests {
 
     #[test]
     fn inputs_are_paired_by_name_in_the_models_order() {
-        let wanted = [
-            spec("a", DataType::Float32, &[2, 2]),
-            spec("b", DataType::Uint8, &[DYNAMIC]),
-        ];
-        let given = vec![
-            tensor(&spec("b", DataType::Uint8, &[3]), 3),
-            tensor(&wanted[0], 16),
-        ];
+        let wanted =
+            [spec("a", DataType::Float32, &[2, 2]), spec("b", DataType::Uint8, &[DYNAMIC])];
+        let given = vec![tensor(&spec("b", DataType::Uint8, &[3]), 3), tensor(&wanted[0], 16)];
         let checked = check_inputs(&wanted, given).unwrap();
         assert_eq!(checked[0].spec, wanted[0]);
         assert_eq!(checked[1].spec.shape, [3]);
@@ -284,10 +246,7 @@ mod tests {
     fn errors_say_what_was_given_and_what_is_wanted() {
         let wanted = [spec("in", DataType::Float32, &[1, DYNAMIC])];
         for (given, part) in [
-            (
-                vec![],
-                "0 input tensors were given, the model wants 1: \"in\" FLOAT32 [1, -1]",
-            ),
+            (vec![], "0 input tensors were given, the model wants 1: \"in\" FLOAT32 [1, -1]"),
             (
                 vec![tensor(&spec("x", DataType::Float32, &[1, 1]), 4)],
                 "\"x\" FLOAT32 [1, 1] was given, the model has no input of that name; it wants \"in\"",
@@ -296,22 +255,10 @@ mod tests {
                 vec![tensor(&spec("in", DataType::Int32, &[1, 1]), 4)],
                 "\"in\" INT32 [1, 1] was given, the model wants \"in\" FLOAT32 [1, -1]",
             ),
-            (
-                vec![tensor(&spec("in", DataType::Float32, &[2, 1]), 8)],
-                "[2, 1] was given",
-            ),
-            (
-                vec![tensor(&spec("in", DataType::Float32, &[1]), 4)],
-                "[1] was given",
-            ),
-            (
-                vec![tensor(&spec("in", DataType::Float32, &[1, 0]), 0)],
-                "[1, 0] was given",
-            ),
-            (
-                vec![tensor(&spec("in", DataType::Float32, &[1, -1]), 4)],
-                "no data can have",
-            ),
+            (vec![tensor(&spec("in", DataType::Float32, &[2, 1]), 8)], "[2, 1] was given"),
+            (vec![tensor(&spec("in", DataType::Float32, &[1]), 4)], "[1] was given"),
+            (vec![tensor(&spec("in", DataType::Float32, &[1, 0]), 0)], "[1, 0] was given"),
+            (vec![tensor(&spec("in", DataType::Float32, &[1, -1]), 4)], "no data can have"),
             (
                 vec![tensor(&spec("in", DataType::Float32, &[1, 2]), 7)],
                 "with 7 bytes: its type and shape need 8",
@@ -332,10 +279,7 @@ mod tests {
 
     #[test]
     fn an_input_given_twice_is_refused() {
-        let wanted = [
-            spec("a", DataType::Uint8, &[1]),
-            spec("b", DataType::Uint8, &[1]),
-        ];
+        let wanted = [spec("a", DataType::Uint8, &[1]), spec("b", DataType::Uint8, &[1])];
         let given = vec![tensor(&wanted[0], 1), tensor(&wanted[0], 1)];
         let message = check_inputs(&wanted, given).unwrap_err().to_string();
         assert!(message.contains("twice"), "{message}");
@@ -345,20 +289,14 @@ mod tests {
     fn an_unknown_type_is_refused() {
         let mut metadata = spec("a", DataType::Uint8, &[1]).metadata();
         metadata.data_type = 7;
-        let tensor = wire::Tensor {
-            tensor_metadata: Some(metadata),
-            data: None,
-        };
+        let tensor = wire::Tensor { tensor_metadata: Some(metadata), data: None };
         let message = CheckedTensor::parse(tensor).unwrap_err().to_string();
         assert!(message.contains("data_type 7"), "{message}");
     }
 
     #[test]
     fn sizes_do_not_overflow() {
-        assert_eq!(
-            byte_size(&spec("a", DataType::Float64, &[i32::MAX; 4])),
-            None
-        );
+        assert_eq!(byte_size(&spec("a", DataType::Float64, &[i32::MAX; 4])), None);
         assert_eq!(byte_size(&spec("a", DataType::Float64, &[])), Some(8));
         assert_eq!(byte_size(&spec("a", DataType::Int16, &[3, 0])), Some(0));
     }

@@ -51,9 +51,7 @@ impl Worker {
             .send(Box::new(turn))
             .await
             .map_err(|_| WorkFailed("the thread has ended".to_owned()))?;
-        result
-            .await
-            .unwrap_or_else(|_| Err(WorkFailed("the thread has ended".to_owned())))
+        result.await.unwrap_or_else(|_| Err(WorkFailed("the thread has ended".to_owned())))
     }
 }
 
@@ -87,9 +85,7 @@ mod tests {
     use super::*;
 
     fn runtime() -> tokio::runtime::Runtime {
-        tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap()
+        tokio::runtime::Builder::new_current_thread().build().unwrap()
     }
 
     #[test]

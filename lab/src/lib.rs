@@ -1,4 +1,8 @@
-//! Stand-ins for what surrounds the translator on a gateway, for tests and the demo.
+//! Stand-ins for what surrounds the translator on a gateway, and whole gateways made of them, for
+//! tests and the demo.
 
 pub mod edge_core;
+pub mod gateway;
+pub mod models;
+pub mod program;
 pub mod s3;

@@ -60,10 +60,7 @@ impl ScriptedAgent {
             host: "127.0.0.1".to_owned(),
             port: socket.local_addr().unwrap().port(),
         };
-        let listener = Listener {
-            socket: Socket::Tcp(socket),
-            path: PathBuf::new(),
-        };
+        let listener = Listener { socket: Socket::Tcp(socket), path: PathBuf::new() };
         Self::play(address, listener, tempfile::tempdir().unwrap(), script)
     }
 
@@ -268,12 +265,7 @@ impl Session {
             }
             _ => {}
         }
-        Frame {
-            kind,
-            flags,
-            stream,
-            payload,
-        }
+        Frame { kind, flags, stream, payload }
     }
 
     fn write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {

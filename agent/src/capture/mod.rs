@@ -59,11 +59,7 @@ impl Captures {
     /// Starts the thread that writes.
     pub(crate) fn start(configuration: &Configuration, log: Log) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let CaptureConfiguration {
-            destination,
-            buffer_size,
-            ..
-        } = &configuration.capture;
+        let CaptureConfiguration { destination, buffer_size, .. } = &configuration.capture;
         let writer = match destination {
             Destination::Cloud => None,
             Destination::Disk(directory) => {
@@ -87,11 +83,7 @@ impl Captures {
                         }
                     }
                 };
-                Some(
-                    std::thread::Builder::new()
-                        .name("capture".to_owned())
-                        .spawn(write)?,
-                )
+                Some(std::thread::Builder::new().name("capture".to_owned()).spawn(write)?)
             }
         };
         Ok(Self {
@@ -115,9 +107,7 @@ impl Captures {
             return Err(CaptureError::Full(self.buffer_size));
         }
         state.unfinished += 1;
-        state
-            .statuses
-            .insert(capture.id, CaptureDataStatus::InProgress);
+        state.statuses.insert(capture.id, CaptureDataStatus::InProgress);
         state.ring.push_back((Instant::now(), capture));
         drop(state);
         self.shared.changed.notify_one();
@@ -127,22 +117,14 @@ impl Captures {
     /// What became of a capture.
     pub(crate) fn status(&self, id: Uuid) -> CaptureDataStatus {
         let state = self.shared.state();
-        state
-            .statuses
-            .get(&id)
-            .copied()
-            .unwrap_or(CaptureDataStatus::NotFound)
+        state.statuses.get(&id).copied().unwrap_or(CaptureDataStatus::NotFound)
     }
 
     /// Writes what is still waiting, then ends the thread.
     pub(crate) fn flush(&self) {
         self.shared.state().closed = true;
         self.shared.changed.notify_one();
-        let writer = self
-            .writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer {
             // A thread that panicked has nothing left that could be waited for.
             let _ = writer.join();
@@ -183,19 +165,10 @@ impl Shared {
             let due = left.is_some_and(|left| left.is_zero());
             if due || state.ring.len() >= batch_size || state.closed {
                 let count = batch_size.min(state.ring.len());
-                return Some(
-                    state
-                        .ring
-                        .drain(..count)
-                        .map(|(_, capture)| capture)
-                        .collect(),
-                );
+                return Some(state.ring.drain(..count).map(|(_, capture)| capture).collect());
             }
             state = match left {
-                None => self
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(left) => {
                     let woken = self.changed.wait_timeout(state, left);
                     woken.unwrap_or_else(PoisonError::into_inner).0
@@ -205,11 +178,7 @@ impl Shared {
     }
 
     fn finish(&self, id: Uuid, written: bool) {
-        let status = if written {
-            CaptureDataStatus::Success
-        } else {
-            CaptureDataStatus::Failure
-        };
+        let status = if written { CaptureDataStatus::Success } else { CaptureDataStatus::Failure };
         let mut state = self.state();
         state.unfinished = state.unfinished.saturating_sub(1);
         state.statuses.insert(id, status);
@@ -290,12 +259,7 @@ mod tests {
 
     /// With nobody who writes.
     fn captures() -> Captures {
-        Captures {
-            shared: Arc::default(),
-            buffer_size: 3,
-            cloud: false,
-            writer: Mutex::default(),
-        }
+        Captures { shared: Arc::default(), buffer_size: 3, cloud: false, writer: Mutex::default() }
     }
 
     const LONG: Duration = Duration::from_secs(3600);
@@ -311,10 +275,7 @@ mod tests {
             captures.submit(capture(id)).unwrap();
         }
         assert_eq!(ids(captures.shared.next_batch(2, LONG)), Some(vec![1, 2]));
-        assert_eq!(
-            ids(captures.shared.next_batch(2, Duration::ZERO)),
-            Some(vec![3])
-        );
+        assert_eq!(ids(captures.shared.next_batch(2, Duration::ZERO)), Some(vec![3]));
         for id in 1..=3 {
             captures.shared.finish(Uuid::from_u128(id), true);
         }
@@ -331,24 +292,12 @@ mod tests {
             captures.submit(capture(id)).unwrap();
         }
         captures.shared.next_batch(1, LONG);
-        assert!(matches!(
-            captures.submit(capture(4)),
-            Err(CaptureError::Full(3))
-        ));
-        assert_eq!(
-            captures.status(Uuid::from_u128(4)),
-            CaptureDataStatus::NotFound
-        );
+        assert!(matches!(captures.submit(capture(4)), Err(CaptureError::Full(3))));
+        assert_eq!(captures.status(Uuid::from_u128(4)), CaptureDataStatus::NotFound);
         captures.shared.finish(Uuid::from_u128(1), false);
-        assert_eq!(
-            captures.status(Uuid::from_u128(1)),
-            CaptureDataStatus::Failure
-        );
+        assert_eq!(captures.status(Uuid::from_u128(1)), CaptureDataStatus::Failure);
         captures.submit(capture(4)).unwrap();
-        assert_eq!(
-            captures.status(Uuid::from_u128(4)),
-            CaptureDataStatus::InProgress
-        );
+        assert_eq!(captures.status(Uuid::from_u128(4)), CaptureDataStatus::InProgress);
     }
 
     #[test]
@@ -357,14 +306,8 @@ mod tests {
         for id in 0..=REMEMBERED as u128 {
             captures.shared.finish(Uuid::from_u128(id), true);
         }
-        assert_eq!(
-            captures.status(Uuid::from_u128(0)),
-            CaptureDataStatus::NotFound
-        );
-        assert_eq!(
-            captures.status(Uuid::from_u128(1)),
-            CaptureDataStatus::Success
-        );
+        assert_eq!(captures.status(Uuid::from_u128(0)), CaptureDataStatus::NotFound);
+        assert_eq!(captures.status(Uuid::from_u128(1)), CaptureDataStatus::Success);
         assert_eq!(captures.shared.state().statuses.len(), REMEMBERED);
     }
 }

@@ -32,10 +32,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Writes all of the capture, or leaves nothing.
     pub(super) fn write(&self, capture: &Capture) -> Result<(), WriteError> {
-        let mut files = Files {
-            directory: self.directory_of(capture),
-            written: Vec::new(),
-        };
+        let mut files = Files { directory: self.directory_of(capture), written: Vec::new() };
         let result = self.write_files(capture, &mut files);
         if result.is_err() {
             files.remove();
@@ -44,10 +41,8 @@ impl Writer {
     }
 
     fn write_files(&self, capture: &Capture, files: &mut Files) -> Result<(), WriteError> {
-        fs::create_dir_all(&files.directory).map_err(|error| WriteError {
-            path: files.directory.clone(),
-            error,
-        })?;
+        fs::create_dir_all(&files.directory)
+            .map_err(|error| WriteError { path: files.directory.clone(), error })?;
         let id = capture.id.hyphenated().to_string();
         let manifest = Manifest {
             event_version: "0",
@@ -214,10 +209,7 @@ impl Files {
         let temporary = self.directory.join(format!(".{name}.tmp"));
         let result = write_synced(&temporary, content)
             .and_then(|()| fs::rename(&temporary, &path))
-            .map_err(|error| WriteError {
-                path: path.clone(),
-                error,
-            });
+            .map_err(|error| WriteError { path: path.clone(), error });
         match result {
             Ok(()) => {
                 self.written.push(path.clone());

@@ -28,22 +28,15 @@ pub(super) fn check(mut model: ModelProto, onnx: &Onnx) -> Result<(ModelProto, N
         return Err(GraphError::Unsupported(unsupported));
     }
 
-    let initialized: HashSet<&str> = graph
-        .initializer
-        .iter()
-        .map(|tensor| tensor.name.as_str())
-        .collect();
+    let initialized: HashSet<&str> =
+        graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
     let inputs: Vec<String> = graph
         .input
         .iter()
         .map(|input| input.name.clone())
         .filter(|name| !initialized.contains(name.as_str()))
         .collect();
-    let outputs: Vec<String> = graph
-        .output
-        .iter()
-        .map(|output| output.name.clone())
-        .collect();
+    let outputs: Vec<String> = graph.output.iter().map(|output| output.name.clone()).collect();
 
     if outputs.is_empty() {
         return Err(GraphError::NoOutput);
@@ -53,10 +46,7 @@ pub(super) fn check(mut model: ModelProto, onnx: &Onnx) -> Result<(ModelProto, N
         return Err(GraphError::InputTwice(twice.clone()));
     }
     let produced = produced(graph);
-    if let Some(missing) = outputs
-        .iter()
-        .find(|name| !produced.contains(name.as_str()))
-    {
+    if let Some(missing) = outputs.iter().find(|name| !produced.contains(name.as_str())) {
         return Err(GraphError::NotProduced(missing.clone()));
     }
 
@@ -71,11 +61,7 @@ fn produced(graph: &GraphProto) -> HashSet<&str> {
     let inputs = graph.input.iter().map(|input| &input.name);
     let initializers = graph.initializer.iter().map(|tensor| &tensor.name);
     let results = graph.node.iter().flat_map(|node| &node.output);
-    inputs
-        .chain(initializers)
-        .chain(results)
-        .map(String::as_str)
-        .collect()
+    inputs.chain(initializers).chain(results).map(String::as_str).collect()
 }
 
 fn name_dimensions(input: &mut ValueInfoProto) {
@@ -91,10 +77,8 @@ fn name_dimensions(input: &mut ValueInfoProto) {
             Some(Dimension::DimParam(name)) => name.is_empty() || name == "?",
         };
         if nameless {
-            let letters = input
-                .name
-                .chars()
-                .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
+            let letters =
+                input.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
             let name = letters.collect::<String>();
             dimension.value = Some(Dimension::DimParam(format!("axis_{axis}_of_{name}")));
         }
@@ -125,10 +109,7 @@ impl fmt::Display for GraphError {
             }
             Self::InputTwice(name) => write!(f, "the ONNX graph has two inputs named {name:?}"),
             Self::NotProduced(name) => {
-                write!(
-                    f,
-                    "nothing in the ONNX graph produces {name:?}, which it uses"
-                )
+                write!(f, "nothing in the ONNX graph produces {name:?}, which it uses")
             }
         }
     }

@@ -52,10 +52,8 @@ impl OnnxModel {
         if let Some(name) = parsed.unresolved_inputs.into_iter().next() {
             return Err(LoadError::Graph(GraphError::NotProduced(name)));
         }
-        let mut typed = parsed
-            .model
-            .into_typed()
-            .map_err(|error| LoadError::Parse(reason(&error)))?;
+        let mut typed =
+            parsed.model.into_typed().map_err(|error| LoadError::Parse(reason(&error)))?;
         drop(proto);
         cast_dimensions(&mut typed).map_err(|error| LoadError::Parse(reason(&error)))?;
         let inputs = specs(&typed, Side::Input, names.inputs)?;
@@ -64,11 +62,7 @@ impl OnnxModel {
             .into_optimized()
             .and_then(IntoRunnable::into_runnable)
             .map_err(|error| LoadError::Parse(reason(&error)))?;
-        Ok(Self {
-            inputs,
-            outputs,
-            plan,
-        })
+        Ok(Self { inputs, outputs, plan })
     }
 
     pub(crate) fn inputs(&self) -> &[TensorSpec] {
@@ -149,9 +143,8 @@ fn specs(model: &TypedModel, side: Side, names: Vec<String>) -> Result<Vec<Tenso
         .iter()
         .zip(names)
         .map(|(outlet, name)| {
-            let fact = model
-                .outlet_fact(*outlet)
-                .map_err(|error| unusable(&name, reason(&error)))?;
+            let fact =
+                model.outlet_fact(*outlet).map_err(|error| unusable(&name, reason(&error)))?;
             let element = data_type(fact.datum_type)
                 .ok_or_else(|| unusable(&name, format!("type {:?}", fact.datum_type)))?;
             let shape = fact
@@ -163,11 +156,7 @@ fn specs(model: &TypedModel, side: Side, names: Vec<String>) -> Result<Vec<Tenso
                     Err(_) => Ok(DYNAMIC),
                 })
                 .collect::<Result<_, _>>()?;
-            Ok(TensorSpec {
-                name: name.into_bytes().into(),
-                element,
-                shape,
-            })
+            Ok(TensorSpec { name: name.into_bytes().into(), element, shape })
         })
         .collect()
 }
@@ -220,17 +209,11 @@ fn wire_tensor(spec: &TensorSpec, result: TValue) -> TractResult<wire::Tensor> {
         .iter()
         .map(|dimension| i32::try_from(*dimension))
         .collect::<Result<_, _>>()?;
-    let metadata = TensorSpec {
-        shape,
-        ..spec.clone()
-    }
-    .metadata();
+    let metadata = TensorSpec { shape, ..spec.clone() }.metadata();
     Ok(wire::Tensor {
         tensor_metadata: Some(metadata),
         // Shared with the engine's tensor, not copied.
-        data: Some(wire::tensor::Data::ByteData(Bytes::from_owner(
-            ResultBytes(result),
-        ))),
+        data: Some(wire::tensor::Data::ByteData(Bytes::from_owner(ResultBytes(result)))),
     })
 }
 

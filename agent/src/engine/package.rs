@@ -23,9 +23,7 @@ impl Package {
             (Some(only), None) => directory.join(&only.name),
             (Some(_), Some(_)) => {
                 let names = files.iter().filter(|file| file.is_onnx());
-                return Err(PackageError::Several(
-                    names.map(|file| file.name.clone()).collect(),
-                ));
+                return Err(PackageError::Several(names.map(|file| file.name.clone()).collect()));
             }
             (None, _) => {
                 return Err(match files.iter().find(|file| file.is_compiled()) {
@@ -41,10 +39,7 @@ impl Package {
             Some(available) if needed > available => {
                 Err(PackageError::TooLarge { size, available })
             }
-            _ => Ok(Self {
-                directory: directory.into(),
-                onnx,
-            }),
+            _ => Ok(Self { directory: directory.into(), onnx }),
         }
     }
 }
@@ -113,11 +108,9 @@ impl fmt::Display for PackageError {
                 "the package holds {file}: it was compiled for the vendor's agent, this engine \
                  runs ONNX; package the model as one .onnx file"
             ),
-            Self::NoModel(path) => write!(
-                f,
-                "there is no .onnx file in {}; this engine runs ONNX",
-                path.display()
-            ),
+            Self::NoModel(path) => {
+                write!(f, "there is no .onnx file in {}; this engine runs ONNX", path.display())
+            }
             Self::Several(names) => write!(
                 f,
                 "the package holds {} .onnx files ({}): a package is one model",

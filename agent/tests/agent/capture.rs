@@ -22,10 +22,7 @@ const SECOND: &str = "6f0f2b0e-2d2c-4a53-9d6c-000000000002";
 const THIRD: &str = "6f0f2b0e-2d2c-4a53-9d6c-000000000003";
 
 /// 2023-05-31T20:05:24 UTC.
-const TIME: Timestamp = Timestamp {
-    seconds: 1_685_563_524,
-    nanos: 0,
-};
+const TIME: Timestamp = Timestamp { seconds: 1_685_563_524, nanos: 0 };
 
 fn request(id: &str) -> CaptureDataRequest {
     CaptureDataRequest {
@@ -53,9 +50,7 @@ async fn with_model(settings: &[(&str, Value)]) -> (Agent, Client) {
 }
 
 async fn status(client: &mut Client, id: &str) -> Result<CaptureDataStatus, Status> {
-    let request = GetCaptureDataStatusRequest {
-        capture_id: id.to_owned(),
-    };
+    let request = GetCaptureDataStatusRequest { capture_id: id.to_owned() };
     let response = client.get_capture_data_status(request).await?;
     Ok(response.into_inner().status())
 }
@@ -76,9 +71,8 @@ fn directory(agent: &Path) -> PathBuf {
 
 fn files(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap();
-    let mut names: Vec<_> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -102,10 +96,7 @@ async fn manifest_and_tensors_are_written() {
         ..request(FIRST)
     };
     client.capture_data(capture).await.unwrap();
-    assert_eq!(
-        finished(&mut client, FIRST).await,
-        CaptureDataStatus::Success
-    );
+    assert_eq!(finished(&mut client, FIRST).await, CaptureDataStatus::Success);
 
     let directory = directory(agent.path());
     assert_eq!(
@@ -116,10 +107,7 @@ async fn manifest_and_tensors_are_written() {
             format!("{FIRST}.jsonl"),
         ]
     );
-    assert_eq!(
-        fs::read(directory.join(format!("{FIRST}-input-0.bin"))).unwrap(),
-        large
-    );
+    assert_eq!(fs::read(directory.join(format!("{FIRST}-input-0.bin"))).unwrap(), large);
     let text = fs::read_to_string(directory.join(format!("{FIRST}.jsonl"))).unwrap();
     assert_eq!(text.lines().count(), 1);
     let url = |kind| format!("file://{}/{FIRST}-{kind}-0.bin", directory.display());
@@ -171,91 +159,52 @@ async fn manifest_and_tensors_are_written() {
 #[tokio::test]
 async fn wrong_captures_are_refused_with_the_documented_codes() {
     let (agent, mut client) = with_model(&[]).await;
-    let future = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap()
+    let future = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap()
         + Duration::from_secs(3600);
-    let future = Timestamp {
-        seconds: future.as_secs().try_into().unwrap(),
-        nanos: 0,
-    };
+    let future = Timestamp { seconds: future.as_secs().try_into().unwrap(), nanos: 0 };
     let nanos = Timestamp { nanos: -1, ..TIME };
     let unsized_tensor = tensor("x", DataType::Float32, &[2], vec![0; 7]);
-    let no_data = AuxilaryData {
-        data: None,
-        ..auxiliary("a", Encoding::None, b"")
-    };
-    let no_encoding = AuxilaryData {
-        encoding: 4,
-        ..auxiliary("a", Encoding::None, b"")
-    };
+    let no_data = AuxilaryData { data: None, ..auxiliary("a", Encoding::None, b"") };
+    let no_encoding = AuxilaryData { encoding: 4, ..auxiliary("a", Encoding::None, b"") };
     for (capture, code, part) in [
+        (request("not-a-uuid"), Code::InvalidArgument, "is not a UUID"),
         (
-            request("not-a-uuid"),
-            Code::InvalidArgument,
-            "is not a UUID",
-        ),
-        (
-            CaptureDataRequest {
-                model_name: "a b".to_owned(),
-                ..request(FIRST)
-            },
+            CaptureDataRequest { model_name: "a b".to_owned(), ..request(FIRST) },
             Code::InvalidArgument,
             "is not a model name",
         ),
         (
-            CaptureDataRequest {
-                model_name: "missing".to_owned(),
-                ..request(FIRST)
-            },
+            CaptureDataRequest { model_name: "missing".to_owned(), ..request(FIRST) },
             Code::NotFound,
             "model doesn't exist",
         ),
         (
-            CaptureDataRequest {
-                inference_timestamp: Some(future),
-                ..request(FIRST)
-            },
+            CaptureDataRequest { inference_timestamp: Some(future), ..request(FIRST) },
             Code::OutOfRange,
             "in the future",
         ),
         (
-            CaptureDataRequest {
-                inference_timestamp: Some(nanos),
-                ..request(FIRST)
-            },
+            CaptureDataRequest { inference_timestamp: Some(nanos), ..request(FIRST) },
             Code::InvalidArgument,
             "is not a time",
         ),
         (
-            CaptureDataRequest {
-                inference_timestamp: None,
-                ..request(FIRST)
-            },
+            CaptureDataRequest { inference_timestamp: None, ..request(FIRST) },
             Code::InvalidArgument,
             "inference_timestamp is missing",
         ),
         (
-            CaptureDataRequest {
-                input_tensors: vec![unsized_tensor],
-                ..request(FIRST)
-            },
+            CaptureDataRequest { input_tensors: vec![unsized_tensor], ..request(FIRST) },
             Code::InvalidArgument,
             "need 8",
         ),
         (
-            CaptureDataRequest {
-                inputs: vec![no_data],
-                ..request(FIRST)
-            },
+            CaptureDataRequest { inputs: vec![no_data], ..request(FIRST) },
             Code::InvalidArgument,
             "neither byte_data",
         ),
         (
-            CaptureDataRequest {
-                outputs: vec![no_encoding],
-                ..request(FIRST)
-            },
+            CaptureDataRequest { outputs: vec![no_encoding], ..request(FIRST) },
             Code::InvalidArgument,
             "no encoding 4",
         ),
@@ -264,14 +213,8 @@ async fn wrong_captures_are_refused_with_the_documented_codes() {
         assert_eq!(refusal.code(), code, "{refusal}");
         assert!(refusal.message().contains(part), "{refusal}");
     }
-    assert_eq!(
-        status(&mut client, FIRST).await.unwrap(),
-        CaptureDataStatus::NotFound
-    );
-    assert_eq!(
-        status(&mut client, "x").await.unwrap_err().code(),
-        Code::InvalidArgument
-    );
+    assert_eq!(status(&mut client, FIRST).await.unwrap(), CaptureDataStatus::NotFound);
+    assert_eq!(status(&mut client, "x").await.unwrap_err().code(), Code::InvalidArgument);
     assert!(!agent.path().join("capture").exists());
 }
 
@@ -297,42 +240,21 @@ async fn a_full_ring_refuses_and_a_full_batch_is_written() {
     let directory = directory(agent.path());
     fs::create_dir_all(&directory).unwrap();
     let pipe = directory.join(format!(".{FIRST}.jsonl.tmp"));
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
 
     client.capture_data(request(FIRST)).await.unwrap();
     client.capture_data(request(SECOND)).await.unwrap();
     let refusal = client.capture_data(request(THIRD)).await.unwrap_err();
     assert_eq!(refusal.code(), Code::ResourceExhausted, "{refusal}");
-    assert_eq!(
-        status(&mut client, FIRST).await.unwrap(),
-        CaptureDataStatus::InProgress
-    );
-    assert_eq!(
-        status(&mut client, SECOND).await.unwrap(),
-        CaptureDataStatus::InProgress
-    );
-    assert_eq!(
-        status(&mut client, THIRD).await.unwrap(),
-        CaptureDataStatus::NotFound
-    );
+    assert_eq!(status(&mut client, FIRST).await.unwrap(), CaptureDataStatus::InProgress);
+    assert_eq!(status(&mut client, SECOND).await.unwrap(), CaptureDataStatus::InProgress);
+    assert_eq!(status(&mut client, THIRD).await.unwrap(), CaptureDataStatus::NotFound);
 
     // The reader of the pipe lets the writer go on; a pipe cannot be synced, so that it fails.
     let content = fs::read(&pipe).unwrap();
     assert!(content.starts_with(b"{\"eventVersion\""));
-    assert_eq!(
-        finished(&mut client, FIRST).await,
-        CaptureDataStatus::Failure
-    );
-    assert_eq!(
-        finished(&mut client, SECOND).await,
-        CaptureDataStatus::Success
-    );
+    assert_eq!(finished(&mut client, FIRST).await, CaptureDataStatus::Failure);
+    assert_eq!(finished(&mut client, SECOND).await, CaptureDataStatus::Success);
     assert_eq!(files(&directory), [format!("{SECOND}.jsonl")]);
     client.capture_data(request(THIRD)).await.unwrap();
 }
@@ -343,10 +265,7 @@ async fn what_cannot_be_written_is_a_failure() {
     // A file where the directory should be.
     fs::write(agent.path().join("capture"), "").unwrap();
     client.capture_data(request(FIRST)).await.unwrap();
-    assert_eq!(
-        finished(&mut client, FIRST).await,
-        CaptureDataStatus::Failure
-    );
+    assert_eq!(finished(&mut client, FIRST).await, CaptureDataStatus::Failure);
     let line = agent.process().wait_for("cannot write");
     assert!(line.contains(FIRST), "{line}");
 }
@@ -364,18 +283,12 @@ async fn captures_for_a_cloud_are_refused() {
 async fn waiting_captures_are_written_at_the_end() {
     let (mut agent, mut client) = with_model(&[
         ("sagemaker_edge_core_capture_data_batch_size", json!(20)),
-        (
-            "sagemaker_edge_core_capture_data_push_period_seconds",
-            json!(3600),
-        ),
+        ("sagemaker_edge_core_capture_data_push_period_seconds", json!(3600)),
     ])
     .await;
     client.capture_data(request(FIRST)).await.unwrap();
     client.capture_data(request(SECOND)).await.unwrap();
-    assert_eq!(
-        status(&mut client, FIRST).await.unwrap(),
-        CaptureDataStatus::InProgress
-    );
+    assert_eq!(status(&mut client, FIRST).await.unwrap(), CaptureDataStatus::InProgress);
     agent.process().signal(libc::SIGTERM);
     let (end, _) = agent.process().finish();
     assert!(end.success());
@@ -392,10 +305,7 @@ async fn without_a_configuration_captures_go_beside_the_socket() {
     let package = Graph::identity(Element::Float, &[1]).package(agent.path(), "m");
     load(&mut client, &package, "m").await.unwrap();
     client.capture_data(request(FIRST)).await.unwrap();
-    assert_eq!(
-        finished(&mut client, FIRST).await,
-        CaptureDataStatus::Success
-    );
+    assert_eq!(finished(&mut client, FIRST).await, CaptureDataStatus::Success);
     let manifest = format!("agent.sock.capture/fleet/m/2023/05/31/20/{FIRST}.jsonl");
     assert!(agent.path().join(manifest).exists());
 }

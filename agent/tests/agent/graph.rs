@@ -41,33 +41,21 @@ impl Graph {
 
     /// Adds an input. A dimension of -1 has neither size nor name.
     pub(crate) fn input(mut self, name: &str, element: DataType, shape: &[i64]) -> Self {
-        let dimensions = shape
-            .iter()
-            .map(|size| (*size >= 0).then_some(Size::DimValue(*size)));
-        self.0
-            .input
-            .push(value(name, element, dimensions.collect()));
+        let dimensions = shape.iter().map(|size| (*size >= 0).then_some(Size::DimValue(*size)));
+        self.0.input.push(value(name, element, dimensions.collect()));
         self
     }
 
     /// Adds an input whose dimensions all have names.
     pub(crate) fn input_of_names(mut self, name: &str, element: DataType, axes: &[&str]) -> Self {
-        let dimensions = axes
-            .iter()
-            .map(|axis| Some(Size::DimParam((*axis).to_owned())));
-        self.0
-            .input
-            .push(value(name, element, dimensions.collect()));
+        let dimensions = axes.iter().map(|axis| Some(Size::DimParam((*axis).to_owned())));
+        self.0.input.push(value(name, element, dimensions.collect()));
         self
     }
 
     pub(crate) fn output(mut self, name: &str, element: DataType, shape: &[i64]) -> Self {
-        let dimensions = shape
-            .iter()
-            .map(|size| (*size >= 0).then_some(Size::DimValue(*size)));
-        self.0
-            .output
-            .push(value(name, element, dimensions.collect()));
+        let dimensions = shape.iter().map(|size| (*size >= 0).then_some(Size::DimValue(*size)));
+        self.0.output.push(value(name, element, dimensions.collect()));
         self
     }
 
@@ -96,27 +84,19 @@ impl Graph {
 
     /// Gives the last node an integer attribute.
     pub(crate) fn attribute(mut self, name: &str, value: i64) -> Self {
-        self.0
-            .node
-            .last_mut()
-            .unwrap()
-            .attribute
-            .push(AttributeProto {
-                name: name.to_owned(),
-                r#type: AttributeType::Int.into(),
-                i: value,
-                ..AttributeProto::default()
-            });
+        self.0.node.last_mut().unwrap().attribute.push(AttributeProto {
+            name: name.to_owned(),
+            r#type: AttributeType::Int.into(),
+            i: value,
+            ..AttributeProto::default()
+        });
         self
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         ModelProto {
             ir_version: 8,
-            opset_import: vec![OperatorSetIdProto {
-                version: 13,
-                ..OperatorSetIdProto::default()
-            }],
+            opset_import: vec![OperatorSetIdProto { version: 13, ..OperatorSetIdProto::default() }],
             graph: Some(self.0),
             ..ModelProto::default()
         }
@@ -133,13 +113,8 @@ impl Graph {
 }
 
 fn value(name: &str, element: DataType, dimensions: Vec<Option<Size>>) -> ValueInfoProto {
-    let dim = dimensions
-        .into_iter()
-        .map(|value| Dimension {
-            value,
-            ..Dimension::default()
-        })
-        .collect();
+    let dim =
+        dimensions.into_iter().map(|value| Dimension { value, ..Dimension::default() }).collect();
     ValueInfoProto {
         name: name.to_owned(),
         r#type: Some(TypeProto {

@@ -16,10 +16,7 @@ async fn names(client: &mut Client) -> Vec<String> {
 }
 
 async fn refusal(client: &mut Client, url: &str) -> (Code, String) {
-    let request = LoadModelRequest {
-        url: url.to_owned(),
-        name: "refused".to_owned(),
-    };
+    let request = LoadModelRequest { url: url.to_owned(), name: "refused".to_owned() };
     let status = client.load_model(request).await.unwrap_err();
     (status.code(), status.message().to_owned())
 }
@@ -34,41 +31,27 @@ async fn the_life_of_models() {
     let model = load(&mut client, &first, "first").await.unwrap();
     assert_eq!(model.name, "first");
     assert_eq!(model.url, first.to_str().unwrap());
-    assert_eq!(
-        model.input_tensor_metadatas,
-        [metadata("x", DataType::Float32, &[1, 3])]
-    );
-    assert_eq!(
-        model.output_tensor_metadatas,
-        [metadata("y", DataType::Float32, &[1, 3])]
-    );
+    assert_eq!(model.input_tensor_metadatas, [metadata("x", DataType::Float32, &[1, 3])]);
+    assert_eq!(model.output_tensor_metadatas, [metadata("y", DataType::Float32, &[1, 3])]);
 
     let second = Graph::identity(Element::Uint8, &[2]).package(agent.path(), "second");
     load(&mut client, &second, "a-second").await.unwrap();
     assert_eq!(names(&mut client).await, ["a-second", "first"]);
 
-    let request = DescribeModelRequest {
-        name: "first".to_owned(),
-    };
+    let request = DescribeModelRequest { name: "first".to_owned() };
     let described = client.describe_model(request).await.unwrap();
     assert_eq!(described.into_inner().model.unwrap(), model);
 
     let status = load(&mut client, &second, "first").await.unwrap_err();
     assert_eq!(status.code(), Code::AlreadyExists);
-    assert_eq!(
-        status.message(),
-        "model with the same name is already loaded"
-    );
+    assert_eq!(status.message(), "model with the same name is already loaded");
 
     unload(&mut client, "first").await.unwrap();
     assert_eq!(names(&mut client).await, ["a-second"]);
     let status = unload(&mut client, "first").await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound);
     assert_eq!(status.message(), "model doesn't exist");
-    assert_eq!(
-        unload(&mut client, "../x").await.unwrap_err().code(),
-        Code::NotFound
-    );
+    assert_eq!(unload(&mut client, "../x").await.unwrap_err().code(), Code::NotFound);
 
     load(&mut client, &second, "first").await.unwrap();
 }
@@ -82,9 +65,7 @@ async fn describe_answers_with_its_documented_codes() {
         ("", Code::InvalidArgument),
         ("not a name", Code::InvalidArgument),
     ] {
-        let request = DescribeModelRequest {
-            name: name.to_owned(),
-        };
+        let request = DescribeModelRequest { name: name.to_owned() };
         let status = client.describe_model(request).await.unwrap_err();
         assert_eq!(status.code(), code, "{name:?}: {status}");
     }
@@ -111,9 +92,7 @@ async fn every_type_and_dynamic_dimensions_are_described() {
             .node("Identity", &[&input], &[&output])
             .output(&output, element, &[]);
     }
-    let model = load(&mut client, &graph.package(agent.path(), "m"), "m")
-        .await
-        .unwrap();
+    let model = load(&mut client, &graph.package(agent.path(), "m"), "m").await.unwrap();
     for (index, (_, data_type)) in types.into_iter().enumerate() {
         let described = |name| metadata(&format!("{name}:{index}"), data_type, &[-1, 2]);
         assert_eq!(model.input_tensor_metadatas[index], described("in"));
@@ -148,17 +127,8 @@ async fn a_file_url_is_a_path() {
     let mut client = agent.client().await;
     let directory = Graph::identity(Element::Float, &[1]).package(agent.path(), "m");
     let url = format!("file://{}", directory.display());
-    let request = LoadModelRequest {
-        url: url.clone(),
-        name: "m".to_owned(),
-    };
-    let model = client
-        .load_model(request)
-        .await
-        .unwrap()
-        .into_inner()
-        .model
-        .unwrap();
+    let request = LoadModelRequest { url: url.clone(), name: "m".to_owned() };
+    let model = client.load_model(request).await.unwrap().into_inner().model.unwrap();
     assert_eq!(model.url, url);
 }
 
@@ -176,19 +146,10 @@ async fn what_cannot_run_says_why() {
             "compiled for the vendor's agent, this engine runs ONNX",
         ),
         (vec![("libdlr.so", vec![])], "libdlr.so"),
-        (
-            vec![("a.onnx", vec![]), ("b.ONNX", vec![])],
-            "2 .onnx files (a.onnx, b.ONNX)",
-        ),
-        (
-            vec![("model.onnx", b"not protobuf".to_vec())],
-            "cannot be loaded",
-        ),
+        (vec![("a.onnx", vec![]), ("b.ONNX", vec![])], "2 .onnx files (a.onnx, b.ONNX)"),
+        (vec![("model.onnx", b"not protobuf".to_vec())], "cannot be loaded"),
         (vec![("model.onnx", vec![])], "holds no graph"),
-        (
-            onnx(Graph::default().input("x", float, &[1])),
-            "has no output",
-        ),
+        (onnx(Graph::default().input("x", float, &[1])), "has no output"),
         (
             onnx(
                 Graph::default()
@@ -199,18 +160,8 @@ async fn what_cannot_run_says_why() {
             ),
             "does not support the model's operators: Frobnicate",
         ),
-        (
-            onnx(
-                Graph::default()
-                    .input("x", float, &[1])
-                    .output("y", float, &[1]),
-            ),
-            "produces \"y\"",
-        ),
-        (
-            onnx(Graph::identity(float, &[1]).input("x", float, &[1])),
-            "two inputs named \"x\"",
-        ),
+        (onnx(Graph::default().input("x", float, &[1]).output("y", float, &[1])), "produces \"y\""),
+        (onnx(Graph::identity(float, &[1]).input("x", float, &[1])), "two inputs named \"x\""),
         (
             onnx(
                 Graph::default()
@@ -221,16 +172,9 @@ async fn what_cannot_run_says_why() {
             ),
             "cannot be loaded",
         ),
+        (onnx(Graph::identity(Element::Bool, &[1])), "input \"x\" has type Bool"),
         (
-            onnx(Graph::identity(Element::Bool, &[1])),
-            "input \"x\" has type Bool",
-        ),
-        (
-            onnx(
-                Graph::default()
-                    .node("Identity", &["nowhere"], &["y"])
-                    .output("y", float, &[1]),
-            ),
+            onnx(Graph::default().node("Identity", &["nowhere"], &["y"]).output("y", float, &[1])),
             "produces \"nowhere\"",
         ),
     ];
@@ -256,10 +200,7 @@ async fn a_model_larger_than_the_memory_is_resource_exhausted() {
     let directory = agent.path().join("huge");
     fs::create_dir(&directory).unwrap();
     // Sparse: takes no room on the disk.
-    File::create(directory.join("model.onnx"))
-        .unwrap()
-        .set_len(4 << 40)
-        .unwrap();
+    File::create(directory.join("model.onnx")).unwrap().set_len(4 << 40).unwrap();
     let (code, message) = refusal(&mut client, directory.to_str().unwrap()).await;
     assert_eq!(code, Code::ResourceExhausted, "{message}");
     assert!(message.contains("unload another model"), "{message}");

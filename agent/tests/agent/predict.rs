@@ -28,18 +28,11 @@ async fn arithmetic_is_right() {
         .node("MatMul", &["x", "W"], &["z"])
         .node("Add", &["z", "b"], &["y"])
         .output("y", Element::Float, &[1, 3]);
-    load(&mut client, &graph.package(agent.path(), "m"), "m")
-        .await
-        .unwrap();
+    load(&mut client, &graph.package(agent.path(), "m"), "m").await.unwrap();
     let x = tensor("x", DataType::Float32, &[1, 2], floats(&[1.0, 10.0]));
     assert_eq!(
         predict(&mut client, "m", vec![x]).await.unwrap(),
-        [tensor(
-            "y",
-            DataType::Float32,
-            &[1, 3],
-            floats(&[41.5, 52.5, 63.5])
-        )]
+        [tensor("y", DataType::Float32, &[1, 3], floats(&[41.5, 52.5, 63.5]))]
     );
 }
 
@@ -54,9 +47,7 @@ async fn inputs_go_by_name_and_outputs_come_in_order() {
         .node("Add", &["a", "b"], &["sum"])
         .output("sum", Element::Float, &[2])
         .output("difference", Element::Float, &[2]);
-    load(&mut client, &graph.package(agent.path(), "m"), "m")
-        .await
-        .unwrap();
+    load(&mut client, &graph.package(agent.path(), "m"), "m").await.unwrap();
     let a = tensor("a", DataType::Float32, &[2], floats(&[5.0, 6.0]));
     let b = tensor("b", DataType::Float32, &[2], floats(&[1.0, 2.0]));
     assert_eq!(
@@ -103,9 +94,7 @@ async fn dynamic_dimensions_take_any_size() {
         .constant("W", &[2, 1], &[1.0, 1.0])
         .node("MatMul", &["x", "W"], &["y"])
         .output("y", Element::Float, &[-1, 1]);
-    let model = load(&mut client, &graph.package(agent.path(), "m"), "m")
-        .await
-        .unwrap();
+    let model = load(&mut client, &graph.package(agent.path(), "m"), "m").await.unwrap();
     assert_eq!(model.output_tensor_metadatas[0].shape, [-1, 1]);
     for rows in [1_i32, 3, 2] {
         let x = floats(&vec![1.5; rows as usize * 2]);
@@ -127,9 +116,7 @@ async fn shapes_that_do_not_go_together_are_the_callers_mistake() {
         .input_of_names("b", Element::Float, &["N"])
         .node("Add", &["a", "b"], &["y"])
         .output("y", Element::Float, &[-1]);
-    load(&mut client, &graph.package(agent.path(), "m"), "m")
-        .await
-        .unwrap();
+    load(&mut client, &graph.package(agent.path(), "m"), "m").await.unwrap();
     let a = tensor("a", DataType::Float32, &[2], floats(&[1.0, 2.0]));
     let b = tensor("b", DataType::Float32, &[3], floats(&[1.0, 2.0, 3.0]));
     let status = predict(&mut client, "m", vec![a, b]).await.unwrap_err();
@@ -144,14 +131,9 @@ async fn a_shape_that_the_graph_computes_is_int64() {
         .input("x", Element::Float, &[-1, 2])
         .node("Shape", &["x"], &["y"])
         .output("y", Element::Int64, &[2]);
-    load(&mut client, &graph.package(agent.path(), "m"), "m")
-        .await
-        .unwrap();
+    load(&mut client, &graph.package(agent.path(), "m"), "m").await.unwrap();
     let x = tensor("x", DataType::Float32, &[3, 2], floats(&[0.0; 6]));
-    let expected: Vec<u8> = [3_i64, 2]
-        .iter()
-        .flat_map(|size| size.to_le_bytes())
-        .collect();
+    let expected: Vec<u8> = [3_i64, 2].iter().flat_map(|size| size.to_le_bytes()).collect();
     assert_eq!(
         predict(&mut client, "m", vec![x]).await.unwrap(),
         [tensor("y", DataType::Int64, &[2], expected)]
@@ -168,36 +150,11 @@ async fn wrong_calls_say_what_is_wanted() {
     let shape = |shape: &[i32]| tensor("x", DataType::Float32, shape, floats(&[1.0, 2.0]));
     for (name, tensors, code, part) in [
         ("missing", vec![x()], Code::NotFound, "model doesn't exist"),
-        (
-            "a/b",
-            vec![x()],
-            Code::InvalidArgument,
-            "is not a model name",
-        ),
-        (
-            "m",
-            vec![],
-            Code::InvalidArgument,
-            "wants 1: \"x\" FLOAT32 [1, 2]",
-        ),
-        (
-            "m",
-            vec![x(), x()],
-            Code::InvalidArgument,
-            "2 input tensors",
-        ),
-        (
-            "m",
-            vec![shape(&[2, 1])],
-            Code::InvalidArgument,
-            "[2, 1] was given",
-        ),
-        (
-            "m",
-            vec![shape(&[2])],
-            Code::InvalidArgument,
-            "[2] was given",
-        ),
+        ("a/b", vec![x()], Code::InvalidArgument, "is not a model name"),
+        ("m", vec![], Code::InvalidArgument, "wants 1: \"x\" FLOAT32 [1, 2]"),
+        ("m", vec![x(), x()], Code::InvalidArgument, "2 input tensors"),
+        ("m", vec![shape(&[2, 1])], Code::InvalidArgument, "[2, 1] was given"),
+        ("m", vec![shape(&[2])], Code::InvalidArgument, "[2] was given"),
         (
             "m",
             vec![tensor("z", DataType::Float32, &[1, 2], floats(&[1.0, 2.0]))],
@@ -233,10 +190,7 @@ async fn messages_are_limited_both_ways() {
         let shape = [i32::try_from(size).unwrap()];
         vec![tensor("x", DataType::Uint8, &shape, vec![7; size])]
     };
-    assert_eq!(
-        bytes(&predict(&mut client, "m", x(9_000)).await.unwrap()[0]).len(),
-        9_000
-    );
+    assert_eq!(bytes(&predict(&mut client, "m", x(9_000)).await.unwrap()[0]).len(), 9_000);
     let status = predict(&mut client, "m", x(10_001)).await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
     assert!(status.message().contains("flag -m"), "{status}");
@@ -246,9 +200,7 @@ async fn messages_are_limited_both_ways() {
         .node("Concat", &["x", "x"], &["y"])
         .attribute("axis", 0)
         .output("y", Element::Uint8, &[-1]);
-    load(&mut client, &twice.package(agent.path(), "twice"), "twice")
-        .await
-        .unwrap();
+    load(&mut client, &twice.package(agent.path(), "twice"), "twice").await.unwrap();
     let status = predict(&mut client, "twice", x(9_000)).await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
     assert!(status.message().contains("the outputs are 180"), "{status}");
@@ -279,10 +231,7 @@ async fn a_long_prediction_holds_up_neither_lists_nor_deadlines_nor_the_end() {
     });
     request.set_timeout(Duration::from_millis(50));
     let status = client.predict(request).await.unwrap_err();
-    assert!(
-        matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled),
-        "{status}"
-    );
+    assert!(matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled), "{status}");
     client.list_models(ListModelsRequest {}).await.unwrap();
 
     // The process does not wait for it either.

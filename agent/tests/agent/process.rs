@@ -54,18 +54,10 @@ async fn an_existing_socket_needs_f() {
     leave_socket(&socket);
     let (end, rest) = Process::start(&socket, &[]).finish();
     assert_eq!(end.code(), Some(1));
-    assert!(
-        rest.contains("exists already") && rest.contains("-f"),
-        "{rest}"
-    );
+    assert!(rest.contains("exists already") && rest.contains("-f"), "{rest}");
 
     let agent = Agent::start_in(directory, &["-f"]);
-    agent
-        .client()
-        .await
-        .list_models(ListModelsRequest {})
-        .await
-        .unwrap();
+    agent.client().await.list_models(ListModelsRequest {}).await.unwrap();
 }
 
 #[test]
@@ -88,12 +80,7 @@ async fn a_socket_that_another_agent_has_taken_over_stays() {
     first.process().signal(libc::SIGTERM);
     assert!(first.process().finish().0.success());
     assert!(socket.exists());
-    first
-        .client()
-        .await
-        .list_models(ListModelsRequest {})
-        .await
-        .unwrap();
+    first.client().await.list_models(ListModelsRequest {}).await.unwrap();
 }
 
 #[tokio::test]
@@ -127,11 +114,7 @@ async fn tcp_and_url_forms() {
     let address = format!("unix:{}/url.sock", directory.path().display());
     let mut process = Process::start(Path::new(&address), &[]);
     assert!(process.wait_for("listening on ").ends_with(&address));
-    connect(&address)
-        .await
-        .list_models(ListModelsRequest {})
-        .await
-        .unwrap();
+    connect(&address).await.list_models(ListModelsRequest {}).await.unwrap();
 }
 
 #[test]
@@ -142,11 +125,7 @@ fn wrong_configurations_exit_64_and_name_every_key() {
     for (content, parts) in [
         (
             r#"{"sagemaker_edge_core_capture_data_base64_embed_limit": 4000}"#,
-            &[
-                "device_name is missing",
-                "fleet_name is missing",
-                "embed_limit is 4000",
-            ][..],
+            &["device_name is missing", "fleet_name is missing", "embed_limit is 4000"][..],
         ),
         ("{", &["is not JSON", "line 1 column 1"]),
         ("[]", &["is not a JSON object"]),
@@ -167,19 +146,9 @@ fn wrong_configurations_exit_64_and_name_every_key() {
 
 #[test]
 fn help_and_version_are_printed() {
-    for (flag, part) in [
-        ("--help", "Usage: sapt-agent"),
-        ("-h", "-m BYTES"),
-        ("--version", "0."),
-    ] {
-        let output = Command::new(env!("CARGO_BIN_EXE_sapt-agent"))
-            .arg(flag)
-            .output()
-            .unwrap();
+    for (flag, part) in [("--help", "Usage: sapt-agent"), ("-h", "-m BYTES"), ("--version", "0.")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_sapt-agent")).arg(flag).output().unwrap();
         assert!(output.status.success());
-        assert!(
-            String::from_utf8(output.stdout).unwrap().contains(part),
-            "{flag}"
-        );
+        assert!(String::from_utf8(output.stdout).unwrap().contains(part), "{flag}");
     }
 }

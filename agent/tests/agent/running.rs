@@ -73,14 +73,8 @@ impl Agent {
 }
 
 pub(crate) async fn connect(address: &str) -> Client {
-    let channel = Endpoint::from_shared(address.to_owned())
-        .unwrap()
-        .connect()
-        .await
-        .unwrap();
-    AgentClient::new(channel)
-        .max_decoding_message_size(1 << 30)
-        .max_encoding_message_size(1 << 30)
+    let channel = Endpoint::from_shared(address.to_owned()).unwrap().connect().await.unwrap();
+    AgentClient::new(channel).max_decoding_message_size(1 << 30).max_encoding_message_size(1 << 30)
 }
 
 /// The child and its standard error.
@@ -143,18 +137,14 @@ pub(crate) async fn load(
     directory: &Path,
     name: &str,
 ) -> Result<Model, Status> {
-    let request = LoadModelRequest {
-        url: directory.to_str().unwrap().to_owned(),
-        name: name.to_owned(),
-    };
+    let request =
+        LoadModelRequest { url: directory.to_str().unwrap().to_owned(), name: name.to_owned() };
     let response = client.load_model(request).await?;
     Ok(response.into_inner().model.unwrap())
 }
 
 pub(crate) async fn unload(client: &mut Client, name: &str) -> Result<(), Status> {
-    let request = UnLoadModelRequest {
-        name: name.to_owned(),
-    };
+    let request = UnLoadModelRequest { name: name.to_owned() };
     client.un_load_model(request).await.map(drop)
 }
 
@@ -163,10 +153,7 @@ pub(crate) async fn predict(
     name: &str,
     tensors: Vec<Tensor>,
 ) -> Result<Vec<Tensor>, Status> {
-    let request = PredictRequest {
-        name: name.to_owned(),
-        tensors,
-    };
+    let request = PredictRequest { name: name.to_owned(), tensors };
     Ok(client.predict(request).await?.into_inner().tensors)
 }
 
@@ -196,8 +183,5 @@ pub(crate) fn tensor(
 
 /// The little-endian bytes of numbers.
 pub(crate) fn floats(values: &[f32]) -> Vec<u8> {
-    values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect()
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }

@@ -59,11 +59,7 @@ async fn predict_from(
 ) -> Result<Vec<Tensor>, Status> {
     let input = Tensor {
         tensor_metadata: Some(metadata("x", DataType::Uint8, &[4])),
-        data: Some(Data::SharedMemoryHandle(SharedMemoryHandle {
-            size,
-            offset,
-            segment_id,
-        })),
+        data: Some(Data::SharedMemoryHandle(SharedMemoryHandle { size, offset, segment_id })),
     };
     predict(client, "m", vec![input]).await
 }
@@ -77,9 +73,7 @@ async fn a_read_only_segment_is_read() {
     let segment = Segment::holding(b"0123456789").with_mode(0o400);
     for (offset, expected) in [(0, b"0123"), (6, b"6789")] {
         assert_eq!(
-            predict_from(&mut client, segment.id(), offset, 4)
-                .await
-                .unwrap(),
+            predict_from(&mut client, segment.id(), offset, 4).await.unwrap(),
             [tensor("y", DataType::Uint8, &[4], *expected)]
         );
     }
@@ -104,9 +98,7 @@ async fn other_segments_are_refused() {
         (read_only.id(), u64::MAX, 4, "are not within"),
         (read_only.id(), 0, 5, "given with 5 bytes"),
     ] {
-        let status = predict_from(&mut client, segment, offset, size)
-            .await
-            .unwrap_err();
+        let status = predict_from(&mut client, segment, offset, size).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{status}");
         assert!(status.message().contains(part), "{status}");
     }

@@ -57,10 +57,7 @@ impl fmt::Display for Status {
 
 impl CloudReply {
     fn bare(status: Status) -> CloudReply {
-        CloudReply {
-            status,
-            value: Vec::new(),
-        }
+        CloudReply { status, value: Vec::new() }
     }
 }
 
@@ -120,11 +117,7 @@ impl Shared {
         answer.recv_timeout(limit).unwrap_or_else(|_| {
             let given_up = self.update(|state| state.pending.remove(request)).is_some();
             // Otherwise the answer came in this very moment.
-            let late = if given_up {
-                None
-            } else {
-                answer.try_recv().ok()
-            };
+            let late = if given_up { None } else { answer.try_recv().ok() };
             late.unwrap_or(CloudReply::bare(Status::TimedOut))
         })
     }
@@ -139,20 +132,13 @@ impl State {
             Some(resource) if resource.operations & READ == 0 => {
                 CloudReply::bare(Status::NotAllowed)
             }
-            Some(resource) => CloudReply {
-                status: Status::Content,
-                value: resource.value.clone(),
-            },
+            Some(resource) => CloudReply { status: Status::Content, value: resource.value.clone() },
         }
     }
 
     pub(super) fn observe(&mut self, device_id: &str, path: ResourcePath) -> Receiver<Vec<u8>> {
         let (values, receiver) = mpsc::channel();
-        self.observers.push(Observer {
-            device_id: device_id.to_owned(),
-            path,
-            values,
-        });
+        self.observers.push(Observer { device_id: device_id.to_owned(), path, values });
         receiver
     }
 
@@ -170,10 +156,7 @@ impl State {
             return Err(Status::NotAllowed);
         }
         let value = if operation == WRITE {
-            resource
-                .value_type
-                .binary_from_text(payload)
-                .ok_or(Status::Failed)?
+            resource.value_type.binary_from_text(payload).ok_or(Status::Failed)?
         } else {
             payload.to_vec()
         };
@@ -207,24 +190,11 @@ impl State {
         });
         let (answer, receiver) = mpsc::channel();
         let device_id = device_id.to_owned();
-        let pending = Pending {
-            connection,
-            device_id,
-            path,
-            operation,
-            value,
-            answer,
-        };
+        let pending = Pending { connection, device_id, path, operation, value, answer };
         self.pending.insert(id.clone(), pending);
-        let request = Content::Request {
-            method: "write".to_owned(),
-            params,
-        };
+        let request = Content::Request { method: "write".to_owned(), params };
         self.send(connection, id.clone().into(), request);
-        if self
-            .take_fault(|fault| *fault == Fault::CutAfterDelivery)
-            .is_some()
-        {
+        if self.take_fault(|fault| *fault == Fault::CutAfterDelivery).is_some() {
             self.close(connection);
         }
         Ok((id, receiver))
@@ -233,9 +203,7 @@ impl State {
     /// The translator's answer to a command.
     pub(super) fn response(&mut self, connection: usize, id: Value, content: Content) {
         let known = id.as_str().filter(|id| {
-            self.pending
-                .get(*id)
-                .is_some_and(|pending| pending.connection == connection)
+            self.pending.get(*id).is_some_and(|pending| pending.connection == connection)
         });
         let Some(pending) = known.and_then(|id| self.pending.remove(id)) else {
             let why = format!("a reply with the id {id}, which no waiting request has");
@@ -251,20 +219,10 @@ impl State {
     }
 
     fn acknowledged(&mut self, pending: &Pending) -> CloudReply {
-        let Pending {
-            device_id,
-            path,
-            operation,
-            value,
-            ..
-        } = pending;
+        let Pending { device_id, path, operation, value, .. } = pending;
         let resource = |state: &State| {
             let resource = state.devices.get(device_id)?.resources.get(path)?;
-            Some((
-                resource.operations,
-                resource.value_type,
-                resource.value.clone(),
-            ))
+            Some((resource.operations, resource.value_type, resource.value.clone()))
         };
         let Some((_, value_type, _)) = resource(self) else {
             return CloudReply::bare(Status::NotFound);
@@ -277,10 +235,9 @@ impl State {
             self.update_value(device_id, *path, stored(text));
         }
         match resource(self) {
-            Some((operations, _, value)) if operations & EXECUTE != 0 => CloudReply {
-                status: Status::Changed,
-                value,
-            },
+            Some((operations, _, value)) if operations & EXECUTE != 0 => {
+                CloudReply { status: Status::Changed, value }
+            }
             _ => CloudReply::bare(Status::Changed),
         }
     }
@@ -313,10 +270,7 @@ impl<'a> Turn<'a> {
         shared.wait(None::<Instant>, |state| {
             (state.turns.get(device_id)?.serving == ticket).then_some(())
         });
-        Turn {
-            shared,
-            device_id: device_id.to_owned(),
-        }
+        Turn { shared, device_id: device_id.to_owned() }
     }
 }
 

@@ -53,13 +53,11 @@ impl State {
         device_id: &str,
         params: &Value,
     ) -> Result<(), RpcError> {
-        self.devices
-            .entry(device_id.to_owned())
-            .or_insert_with(|| Device {
-                owner: connection,
-                registered: false,
-                resources: BTreeMap::new(),
-            });
+        self.devices.entry(device_id.to_owned()).or_insert_with(|| Device {
+            owner: connection,
+            registered: false,
+            resources: BTreeMap::new(),
+        });
         let mut silent = Vec::new();
         let described = describe(&params["objects"], &mut silent)?;
         for resource in described {
@@ -72,13 +70,7 @@ impl State {
     }
 
     fn set_value(&mut self, device_id: &str, described: Described, silent: &mut Vec<String>) {
-        let Described {
-            path,
-            operations,
-            value_type,
-            has_type,
-            text,
-        } = described;
+        let Described { path, operations, value_type, has_type, text } = described;
         let Some(device) = self.devices.get_mut(device_id) else {
             return;
         };
@@ -89,23 +81,17 @@ impl State {
         });
         match text {
             Some(text) if text.is_empty() && !resource.value.is_empty() => {
-                silent.push(format!(
-                    "an empty value of {path} was ignored, the old one stays"
-                ));
+                silent.push(format!("an empty value of {path} was ignored, the old one stays"));
             }
             Some(text) if !text.is_empty() => {
                 if !has_type && resource.value_type != ValueType::Opaque {
-                    silent.push(format!(
-                        "a value of {path} came without type: taken as opaque"
-                    ));
+                    silent.push(format!("a value of {path} came without type: taken as opaque"));
                 }
                 let length = text.len();
                 let value = stored(text);
                 if value.len() != length {
                     let left = value.len();
-                    silent.push(format!(
-                        "a value of {path} has {length} bytes: {left} are left"
-                    ));
+                    silent.push(format!("a value of {path} has {length} bytes: {left} are left"));
                 }
                 self.update_value(device_id, path, value);
             }
@@ -128,8 +114,7 @@ impl State {
         // What the cloud can PUT or POST is never notified.
         if resource.operations & (READ | WRITE | EXECUTE) == READ {
             let value = &resource.value;
-            self.observers
-                .retain(|observer| observer.notify(device_id, path, value));
+            self.observers.retain(|observer| observer.notify(device_id, path, value));
         }
     }
 }
@@ -163,9 +148,8 @@ fn describe_resource(resource: &Value, path: ResourcePath) -> Result<Described, 
     let text = match resource.get("value") {
         None => None,
         Some(value) => {
-            let encoded = value
-                .as_str()
-                .ok_or_else(|| illegal("Message value is not a string."))?;
+            let encoded =
+                value.as_str().ok_or_else(|| illegal("Message value is not a string."))?;
             let binary =
                 decode_base64(encoded).ok_or_else(|| illegal("Value is not standard base64."))?;
             if binary.is_empty() {
@@ -187,10 +171,7 @@ fn describe_resource(resource: &Value, path: ResourcePath) -> Result<Described, 
 
 fn id(holder: &Value, name: &str, silent: &mut Vec<String>) -> Result<u16, RpcError> {
     let Some(value) = holder.get(name) else {
-        return Err(RpcError::new(
-            -30103,
-            format!("Invalid or missing {name} key."),
-        ));
+        return Err(RpcError::new(-30103, format!("Invalid or missing {name} key.")));
     };
     // Truncated to 16 bits, as the C does.
     let id = value.as_i64().unwrap_or(0) as u16;

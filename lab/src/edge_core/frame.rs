@@ -72,9 +72,7 @@ pub(super) fn read_frame(stream: &mut impl Read) -> Result<Frame, FrameError> {
     }
     let last = first & 0x80 != 0;
     if matches!(opcode, Opcode::Close | Opcode::Ping | Opcode::Pong) && (length > 125 || !last) {
-        return broken(format!(
-            "a control frame had {length} bytes, or was fragmented"
-        ));
+        return broken(format!("a control frame had {length} bytes, or was fragmented"));
     }
     let mask: [u8; 4] = read_array(stream)?;
     let mut payload = vec![0; length as usize];
@@ -82,11 +80,7 @@ pub(super) fn read_frame(stream: &mut impl Read) -> Result<Frame, FrameError> {
     for (byte, mask) in payload.iter_mut().zip(mask.iter().cycle()) {
         *byte ^= mask;
     }
-    Ok(Frame {
-        last,
-        opcode,
-        payload,
-    })
+    Ok(Frame { last, opcode, payload })
 }
 
 /// The bytes of an unfragmented frame from the server, which never masks.
@@ -128,26 +122,14 @@ mod tests {
     /// RFC 6455, section 5.7.
     #[test]
     fn the_examples_of_the_standard() {
-        let masked = [
-            0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58,
-        ];
+        let masked = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
         let frame = read_frame(&mut masked.as_slice()).unwrap();
-        assert_eq!(
-            frame,
-            Frame {
-                last: true,
-                opcode: Opcode::Text,
-                payload: b"Hello".to_vec()
-            }
-        );
+        assert_eq!(frame, Frame { last: true, opcode: Opcode::Text, payload: b"Hello".to_vec() });
         assert_eq!(
             server_frame(Opcode::Text, b"Hello"),
             [0x81, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]
         );
-        assert_eq!(
-            server_frame(Opcode::Binary, &[0; 256])[..4],
-            [0x82, 0x7e, 0x01, 0x00]
-        );
+        assert_eq!(server_frame(Opcode::Binary, &[0; 256])[..4], [0x82, 0x7e, 0x01, 0x00]);
         assert_eq!(
             server_frame(Opcode::Binary, &[0; 65_536])[..10],
             [0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0]
@@ -163,13 +145,7 @@ mod tests {
         assert!(broken(&[0x83, 0x80, 0, 0, 0, 0]), "opcode 3");
         assert!(broken(&[0x09, 0x80, 0, 0, 0, 0]), "fragmented ping");
         assert!(broken(&[0x89, 0xfe, 0, 126, 0, 0, 0, 0]), "long ping");
-        assert!(matches!(
-            read_frame(&mut [].as_slice()),
-            Err(FrameError::Ended)
-        ));
-        assert!(matches!(
-            read_frame(&mut [0x81].as_slice()),
-            Err(FrameError::Ended)
-        ));
+        assert!(matches!(read_frame(&mut [].as_slice()), Err(FrameError::Ended)));
+        assert!(matches!(read_frame(&mut [0x81].as_slice()), Err(FrameError::Ended)));
     }
 }

@@ -98,11 +98,7 @@ fn answer(request: &httparse::Request<'_, '_>) -> Handshake {
          Sec-WebSocket-Accept: {}\r\n{protocol}\r\n",
         accept(key)
     );
-    Handshake::Upgrade {
-        role,
-        path,
-        answer: answer.into_bytes(),
-    }
+    Handshake::Upgrade { role, path, answer: answer.into_bytes() }
 }
 
 /// RFC 6455, section 4.2.2, item 5.4.
@@ -120,10 +116,7 @@ mod tests {
     /// RFC 6455, section 1.3.
     #[test]
     fn the_accept_key_of_the_standard() {
-        assert_eq!(
-            accept("dGhlIHNhbXBsZSBub25jZQ=="),
-            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-        );
+        assert_eq!(accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]
@@ -138,13 +131,7 @@ mod tests {
         more.extend([0x81, 0x80]);
         let (handshake, length) = parse(&more).unwrap();
         assert_eq!(length, request.len());
-        assert!(matches!(
-            handshake,
-            Handshake::Upgrade {
-                role: Role::Translator,
-                ..
-            }
-        ));
+        assert!(matches!(handshake, Handshake::Upgrade { role: Role::Translator, .. }));
     }
 
     #[test]

@@ -84,24 +84,16 @@ fn accept(shared: &Arc<Shared>, listener: &UnixListener) {
 fn wait_for_those_who_left(shared: &Shared) {
     let left: Vec<usize> = shared.update(|state| {
         let clients = state.connections.iter();
-        clients
-            .filter(|(_, client)| has_left(&client.stream))
-            .map(|(number, _)| *number)
-            .collect()
+        clients.filter(|(_, client)| has_left(&client.stream)).map(|(number, _)| *number).collect()
     });
     shared.wait(None, |state| {
-        left.iter()
-            .all(|number| !state.connections.contains_key(number))
-            .then_some(())
+        left.iter().all(|number| !state.connections.contains_key(number)).then_some(())
     });
 }
 
 fn has_left(stream: &UnixStream) -> bool {
     let mut polled = [PollFd::new(stream, PollFlags::RDHUP)];
-    let at_once = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     // What is not asked for is told too: HUP and ERR.
     poll(&mut polled, Some(&at_once)).is_ok_and(|ready| ready > 0)
 }
@@ -149,12 +141,9 @@ fn shake_hands(shared: &Shared, mut stream: &UnixStream) -> Option<Upgraded> {
         None => {}
     }
     match handshake {
-        Handshake::Upgrade { role, path, answer } => Some(Upgraded {
-            role,
-            path,
-            answer,
-            rest: received.split_off(length),
-        }),
+        Handshake::Upgrade { role, path, answer } => {
+            Some(Upgraded { role, path, answer, rest: received.split_off(length) })
+        }
         Handshake::Refuse(why) => {
             shared.update(|state| state.violations.push(format!("closed a handshake: {why}")));
             None
@@ -164,12 +153,7 @@ fn shake_hands(shared: &Shared, mut stream: &UnixStream) -> Option<Upgraded> {
 
 /// Starts the connection's threads.
 fn serve(shared: &Arc<Shared>, stream: UnixStream, upgraded: Upgraded) {
-    let Upgraded {
-        role,
-        path,
-        answer,
-        rest,
-    } = upgraded;
+    let Upgraded { role, path, answer, rest } = upgraded;
     let (Ok(handle), Ok(writer)) = (stream.try_clone(), stream.try_clone()) else {
         return;
     };
@@ -184,12 +168,7 @@ fn serve(shared: &Arc<Shared>, stream: UnixStream, upgraded: Upgraded) {
             Role::Management => {}
             Role::Deaf => state.violate(connection, &format!("upgraded on {path}, left deaf")),
         }
-        let client = Connection {
-            role,
-            name: None,
-            outbound,
-            stream: handle,
-        };
+        let client = Connection { role, name: None, outbound, stream: handle };
         state.connections.insert(connection, client);
         if state.listening.is_none() {
             state.cut(connection);

@@ -31,12 +31,7 @@ impl LaterAnswer {
     pub(super) fn wait(self, shared: &Arc<Shared>) {
         let shared = shared.clone();
         thread::spawn(move || {
-            let LaterAnswer {
-                connection,
-                id,
-                request,
-                answer,
-            } = self;
+            let LaterAnswer { connection, id, request, answer } = self;
             let reply = shared.await_answer(&request, &answer);
             let answer = match reply.status {
                 Status::Changed => Ok(json!("ok")),
@@ -60,9 +55,7 @@ impl State {
         let outcome = match request.method.as_str() {
             "devices" => Ok(Outcome::Done(self.list_devices())),
             "read_resource" => self.read_resource(params).map(Outcome::Done),
-            _ => self
-                .write_resource(connection, &request.id, params)
-                .map(Outcome::Later),
+            _ => self.write_resource(connection, &request.id, params).map(Outcome::Later),
         };
         outcome.unwrap_or_else(Outcome::Refused)
     }
@@ -95,10 +88,7 @@ impl State {
             return Err(refused(-30104));
         }
         let mut result = json!({"type": resource.value_type.name()});
-        let binary = resource
-            .value_type
-            .binary_from_text(&resource.value)
-            .unwrap_or_default();
+        let binary = resource.value_type.binary_from_text(&resource.value).unwrap_or_default();
         if !binary.is_empty() {
             result["base64Value"] = encode_base64(&binary).into();
         }
@@ -121,10 +111,7 @@ impl State {
         let refused = |code| RpcError::new(code, "Cannot write resource value");
         let (device_id, path) = address(params)?;
         let invalid = || RpcError::new(-32602, "Key 'base64Value' missing, or not base64");
-        let value = params["base64Value"]
-            .as_str()
-            .and_then(decode_base64)
-            .ok_or_else(invalid)?;
+        let value = params["base64Value"].as_str().and_then(decode_base64).ok_or_else(invalid)?;
         let device = self.devices.get(device_id).ok_or_else(|| refused(-30102))?;
         let resource = device.resources.get(&path).ok_or_else(|| refused(-30102))?;
         if resource.operations & WRITE == 0 {
@@ -136,23 +123,14 @@ impl State {
         // An empty value is never sent to a translator.
         let sent = self.deliver(device_id, path, WRITE, value);
         let (request, answer) = sent.map_err(|_| refused(-30106))?;
-        Ok(LaterAnswer {
-            connection,
-            id: id.clone(),
-            request,
-            answer,
-        })
+        Ok(LaterAnswer { connection, id: id.clone(), request, answer })
     }
 }
 
 fn address(params: &Value) -> Result<(&str, ResourcePath), RpcError> {
     let invalid = |why: &str| RpcError::new(-32602, why);
-    let device_id = params["endpointName"]
-        .as_str()
-        .filter(|name| !name.is_empty());
+    let device_id = params["endpointName"].as_str().filter(|name| !name.is_empty());
     let device_id = device_id.ok_or_else(|| invalid("Key 'endpointName' missing or empty"))?;
-    let uri = params["uri"]
-        .as_str()
-        .ok_or_else(|| invalid("Key 'uri' missing"))?;
+    let uri = params["uri"].as_str().ok_or_else(|| invalid("Key 'uri' missing"))?;
     Ok((device_id, uri.parse().map_err(|why: String| invalid(&why))?))
 }

@@ -36,10 +36,7 @@ pub(super) struct RpcError {
 
 impl RpcError {
     pub(super) fn new(code: i64, detail: impl Into<String>) -> RpcError {
-        RpcError {
-            code,
-            detail: detail.into(),
-        }
+        RpcError { code, detail: detail.into() }
     }
 
     /// The error object.
@@ -71,9 +68,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Message, String> {
             (Some(result), _) => Content::Result(result),
             (None, Some(error)) => Content::Error(error),
             (None, None) => {
-                return Ok(Message::Ignored(
-                    "a message without method, result and error",
-                ));
+                return Ok(Message::Ignored("a message without method, result and error"));
             }
         };
         return Ok(Message::Response { id, content });
@@ -86,16 +81,10 @@ pub(super) fn parse(text: &[u8]) -> Result<Message, String> {
         return invalid(Value::Null, "\"jsonrpc\" MUST be exactly \"2.0\"");
     }
     if !(id.is_string() || id.is_number() || id.is_null()) {
-        return invalid(
-            Value::Null,
-            "\"id\" MUST contain a String, Number, or NULL value",
-        );
+        return invalid(Value::Null, "\"id\" MUST contain a String, Number, or NULL value");
     }
     let params = field("params");
-    if params
-        .as_ref()
-        .is_some_and(|params| !params.is_object() && !params.is_array())
-    {
+    if params.as_ref().is_some_and(|params| !params.is_object() && !params.is_array()) {
         return invalid(id, "\"params\" MUST be Array or Object if included");
     }
     Ok(Message::Request(Request { id, method, params }))
@@ -105,9 +94,9 @@ fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(values) => values.iter().any(has_nul),
-        Value::Object(fields) => fields
-            .iter()
-            .any(|(name, value)| name.contains('\0') || has_nul(value)),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value))
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
@@ -146,89 +135,40 @@ mod tests {
     fn requests_carry_any_id_but_need_one() {
         for id in ["\"7\"", "7", "null"] {
             let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"m","params":{{}}}}"#);
-            let Message::Request(request) = request(&text) else {
-                panic!("{text}")
-            };
+            let Message::Request(request) = request(&text) else { panic!("{text}") };
             assert_eq!(request.id.to_string(), id);
         }
-        assert!(matches!(
-            request(r#"{"jsonrpc":"2.0","method":"m"}"#),
-            Message::Ignored(_)
-        ));
+        assert!(matches!(request(r#"{"jsonrpc":"2.0","method":"m"}"#), Message::Ignored(_)));
         assert!(matches!(
             request(r#"[{"jsonrpc":"2.0","id":1,"method":"m"}]"#),
             Message::Ignored(_)
         ));
         let listed = request(r#"{"jsonrpc":"2.0","id":[1],"method":"m"}"#);
-        assert!(matches!(
-            listed,
-            Message::Invalid {
-                id: Value::Null,
-                ..
-            }
-        ));
+        assert!(matches!(listed, Message::Invalid { id: Value::Null, .. }));
     }
 
     #[test]
     fn json_rpc_itself_is_checked() {
-        for text in [
-            r#"{"id":"1","method":"m"}"#,
-            r#"{"jsonrpc":"1.0","id":"1","method":"m"}"#,
-        ] {
-            assert!(
-                matches!(
-                    request(text),
-                    Message::Invalid {
-                        id: Value::Null,
-                        ..
-                    }
-                ),
-                "{text}"
-            );
+        for text in [r#"{"id":"1","method":"m"}"#, r#"{"jsonrpc":"1.0","id":"1","method":"m"}"#] {
+            assert!(matches!(request(text), Message::Invalid { id: Value::Null, .. }), "{text}");
         }
         let params = request(r#"{"jsonrpc":"2.0","id":"1","method":"m","params":"x"}"#);
-        assert!(matches!(
-            params,
-            Message::Invalid {
-                id: Value::String(_),
-                ..
-            }
-        ));
+        assert!(matches!(params, Message::Invalid { id: Value::String(_), .. }));
     }
 
     #[test]
     fn a_result_means_success_even_beside_an_error() {
         let both = request(r#"{"id":"0","result":"ok","error":{"code":1}}"#);
-        assert!(matches!(
-            both,
-            Message::Response {
-                content: Content::Result(_),
-                ..
-            }
-        ));
+        assert!(matches!(both, Message::Response { content: Content::Result(_), .. }));
         let error = request(r#"{"id":"0","error":{"code":1}}"#);
-        assert!(matches!(
-            error,
-            Message::Response {
-                content: Content::Error(_),
-                ..
-            }
-        ));
+        assert!(matches!(error, Message::Response { content: Content::Error(_), .. }));
         assert!(matches!(request(r#"{"id":"0"}"#), Message::Ignored(_)));
     }
 
     #[test]
     fn what_is_not_one_json_value_closes() {
-        for text in [
-            "",
-            "{",
-            "{}{}",
-            "{}\0",
-            r#"{"a":"\u0000"}"#,
-            r#"{"\u0000":1}"#,
-            "5",
-            "\"x\"",
-        ] {
+        for text in ["", "{", "{}{}", "{}\0", r#"{"a":"\u0000"}"#, r#"{"\u0000":1}"#, "5", "\"x\""]
+        {
             assert!(parse(text.as_bytes()).is_err(), "{text:?}");
         }
         assert!(parse(b"{\"a\":\"\xff\"}").is_err());

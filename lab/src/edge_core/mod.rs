@@ -81,10 +81,8 @@ impl EdgeCore {
     ///
     /// When it cannot listen on `socket`.
     pub fn start_with(socket: &Path, options: Options) -> EdgeCore {
-        let edge_core = EdgeCore {
-            socket: socket.to_owned(),
-            shared: Arc::new(Shared::new(options)),
-        };
+        let edge_core =
+            EdgeCore { socket: socket.to_owned(), shared: Arc::new(Shared::new(options)) };
         edge_core.listen();
         edge_core
     }
@@ -100,10 +98,7 @@ impl EdgeCore {
             state.devices.get(device_id)?.registered.then_some(())
         });
         registered.ok_or_else(|| {
-            format!(
-                "{device_id} was not registered within {limit:?}; {}",
-                self.last_words()
-            )
+            format!("{device_id} was not registered within {limit:?}; {}", self.last_words())
         })
     }
 
@@ -115,28 +110,24 @@ impl EdgeCore {
     /// When `path` is not a resource path; so do [`Self::put`], [`Self::read`],
     /// [`Self::observe`] and [`Self::wait_for_value`].
     pub fn post(&self, device_id: &str, path: &str, payload: &[u8]) -> CloudReply {
-        self.shared
-            .command(device_id, resource(path), EXECUTE, payload)
+        self.shared.command(device_id, resource(path), EXECUTE, payload)
     }
 
     /// PUT, which arrives as a WRITE. Blocks as [`Self::post`] does. Once it is acknowledged the
     /// resource's value is `payload`.
     pub fn put(&self, device_id: &str, path: &str, payload: &[u8]) -> CloudReply {
-        self.shared
-            .command(device_id, resource(path), WRITE, payload)
+        self.shared.command(device_id, resource(path), WRITE, payload)
     }
 
     /// GET: the value that was last written. The translator is not asked.
     pub fn read(&self, device_id: &str, path: &str) -> CloudReply {
-        self.shared
-            .update(|state| state.read(device_id, resource(path)))
+        self.shared.update(|state| state.read(device_id, resource(path)))
     }
 
     /// Every other value that a resource gets from now on, also after the translator reconnected;
     /// nothing at all if the resource allows PUT or POST.
     pub fn observe(&self, device_id: &str, path: &str) -> mpsc::Receiver<Vec<u8>> {
-        self.shared
-            .update(|state| state.observe(device_id, resource(path)))
+        self.shared.update(|state| state.observe(device_id, resource(path)))
     }
 
     /// Waits until the resource has a value that is accepted. Looks at what Edge Core has stored,
@@ -227,15 +218,14 @@ impl EdgeCore {
 
     fn listen(&self) {
         // Under the lock, so that no client is looked at before the state says that it listens.
-        self.shared
-            .update(|state| match Listening::start(&self.shared, &self.socket) {
-                Ok(listening) => state.listening = Some(listening),
-                Err(error) => panic!(
-                    "Edge Core cannot listen on {}: {error}; the path must be free or a file, in a \
+        self.shared.update(|state| match Listening::start(&self.shared, &self.socket) {
+            Ok(listening) => state.listening = Some(listening),
+            Err(error) => panic!(
+                "Edge Core cannot listen on {}: {error}; the path must be free or a file, in a \
                  directory that exists, and at most 107 bytes long",
-                    self.socket.display()
-                ),
-            });
+                self.socket.display()
+            ),
+        });
     }
 
     /// For the message of a wait that was in vain.

@@ -61,10 +61,8 @@ impl Exchange {
         };
         let value = |holder: &Value| holder["value"].as_str().and_then(decode_base64);
         if let (Some(value), uri) = (value(params), &params["uri"]) {
-            let path = format!(
-                "/{}/{}/{}",
-                uri["objectId"], uri["objectInstanceId"], uri["resourceId"]
-            );
+            let path =
+                format!("/{}/{}/{}", uri["objectId"], uri["objectInstanceId"], uri["resourceId"]);
             return vec![(path, value)];
         }
         let mut values = Vec::new();
@@ -117,10 +115,7 @@ mod tests {
             connection: 0,
             direction: Direction::ToEdgeCore,
             id: json!("1"),
-            content: Content::Request {
-                method: "write".to_owned(),
-                params,
-            },
+            content: Content::Request { method: "write".to_owned(), params },
         }
     }
 
@@ -129,17 +124,9 @@ mod tests {
         let write = request(json!({"deviceId": "cam1", "objects": [{"objectId": 33311,
             "objectInstances": [{"objectInstanceId": 0, "resources": [
                 {"resourceId": 5701, "value": "Y21k"}, {"resourceId": 5702}]}]}]}));
-        assert_eq!(
-            write.values(),
-            [("/33311/0/5701".to_owned(), b"cmd".to_vec())]
-        );
-        let command = request(
-            json!({"operation": 4, "value": "Z28=", "uri": {"deviceId": "cam1",
-            "objectId": 33311, "objectInstanceId": 0, "resourceId": 5701}}),
-        );
-        assert_eq!(
-            command.values(),
-            [("/33311/0/5701".to_owned(), b"go".to_vec())]
-        );
+        assert_eq!(write.values(), [("/33311/0/5701".to_owned(), b"cmd".to_vec())]);
+        let command = request(json!({"operation": 4, "value": "Z28=", "uri": {"deviceId": "cam1",
+            "objectId": 33311, "objectInstanceId": 0, "resourceId": 5701}}));
+        assert_eq!(command.values(), [("/33311/0/5701".to_owned(), b"go".to_vec())]);
     }
 }

@@ -33,14 +33,8 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(options: Options) -> Shared {
-        let state = State {
-            options,
-            ..State::default()
-        };
-        Shared {
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        }
+        let state = State { options, ..State::default() };
+        Shared { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Changes the state, and wakes all who wait for a change.
@@ -63,10 +57,7 @@ impl Shared {
                 return Some(found);
             }
             state = match deadline {
-                None => self
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
@@ -137,11 +128,7 @@ impl State {
         if client.role == Role::Deaf {
             return None;
         }
-        let Frame {
-            last,
-            opcode,
-            payload,
-        } = frame;
+        let Frame { last, opcode, payload } = frame;
         match opcode {
             Opcode::Ping => self.push(connection, server_frame(Opcode::Pong, &payload)),
             Opcode::Pong => {}
@@ -171,12 +158,7 @@ impl State {
         match message {
             Message::Request(request) => return self.request(connection, request),
             Message::Response { id, content } => {
-                self.note(
-                    connection,
-                    Direction::ToEdgeCore,
-                    id.clone(),
-                    content.clone(),
-                );
+                self.note(connection, Direction::ToEdgeCore, id.clone(), content.clone());
                 self.response(connection, id, content);
             }
             Message::Invalid { id, why } => {
@@ -204,11 +186,7 @@ impl State {
             }
             Some(Fault::Ignore(_)) => return None,
             Some(Fault::Refuse(_, code)) => {
-                self.answer(
-                    connection,
-                    id.clone(),
-                    Err(RpcError::new(code, "Ordered fault.")),
-                );
+                self.answer(connection, id.clone(), Err(RpcError::new(code, "Ordered fault.")));
                 let bad_register = method == "protocol_translator_register" && code == -32602;
                 if bad_register || code == -30002 || code == -30003 {
                     self.close(connection);
@@ -260,10 +238,7 @@ impl State {
             Content::Result(result) => json!({"id": id, "jsonrpc": "2.0", "result": result}),
             Content::Error(error) => json!({"error": error, "id": id, "jsonrpc": "2.0"}),
         };
-        self.push(
-            connection,
-            server_frame(Opcode::Text, message.to_string().as_bytes()),
-        );
+        self.push(connection, server_frame(Opcode::Text, message.to_string().as_bytes()));
         self.note(connection, Direction::FromEdgeCore, id, content);
     }
 
@@ -275,12 +250,7 @@ impl State {
     }
 
     fn note(&mut self, connection: usize, direction: Direction, id: Value, content: Content) {
-        self.record.push(Exchange {
-            connection,
-            direction,
-            id,
-            content,
-        });
+        self.record.push(Exchange { connection, direction, id, content });
     }
 
     /// The first ordered fault that fits here.
@@ -291,8 +261,7 @@ impl State {
 
     /// Writes down what the client did wrong.
     pub(super) fn violate(&mut self, connection: usize, what: &str) {
-        self.violations
-            .push(format!("connection {connection}: {what}"));
+        self.violations.push(format!("connection {connection}: {what}"));
     }
 
     /// Closes the connection for a fault of its client.

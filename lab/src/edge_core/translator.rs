@@ -44,10 +44,7 @@ impl State {
             _ => return closed(-32602, "Key 'name' missing, or its value missing or empty"),
         };
         let reserved = self.options.reserved_names.contains(name)
-            || self
-                .connections
-                .values()
-                .any(|other| other.name.as_ref() == Some(name));
+            || self.connections.values().any(|other| other.name.as_ref() == Some(name));
         if reserved {
             return closed(-30003, "Cannot register the protocol translator.");
         }
@@ -85,10 +82,7 @@ impl State {
 
     fn write(&mut self, connection: usize, params: &Value) -> Outcome {
         if !self.is_registered(connection) {
-            return refused(
-                -30001,
-                "Write value failed. Protocol translator not registered.",
-            );
+            return refused(-30001, "Write value failed. Protocol translator not registered.");
         }
         let device_id = match device_id(params) {
             Ok(device_id) => device_id,
@@ -126,18 +120,12 @@ impl State {
     }
 
     fn is_registered(&self, connection: usize) -> bool {
-        self.connections
-            .get(&connection)
-            .is_some_and(|client| client.name.is_some())
+        self.connections.get(&connection).is_some_and(|client| client.name.is_some())
     }
 
     /// Only what `device_register` accepted is counted.
     fn is_full(&self) -> bool {
-        let registered = self
-            .devices
-            .values()
-            .filter(|device| device.registered)
-            .count();
+        let registered = self.devices.values().filter(|device| device.registered).count();
         registered >= self.options.device_limit
     }
 }

@@ -20,17 +20,11 @@ impl FromStr for ResourcePath {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let malformed = || format!("`{text}` is not a resource path like /33311/0/5701");
-        let mut ids = text
-            .strip_prefix('/')
-            .ok_or_else(malformed)?
-            .split('/')
-            .map(str::parse);
+        let mut ids = text.strip_prefix('/').ok_or_else(malformed)?.split('/').map(str::parse);
         match (ids.next(), ids.next(), ids.next(), ids.next()) {
-            (Some(Ok(object)), Some(Ok(instance)), Some(Ok(resource)), None) => Ok(ResourcePath {
-                object,
-                instance,
-                resource,
-            }),
+            (Some(Ok(object)), Some(Ok(instance)), Some(Ok(resource)), None) => {
+                Ok(ResourcePath { object, instance, resource })
+            }
             _ => Err(malformed()),
         }
     }
@@ -154,23 +148,10 @@ mod tests {
     #[test]
     fn a_path_has_three_ids() {
         let path: ResourcePath = "/33311/0/5701".parse().unwrap();
-        assert_eq!(
-            path,
-            ResourcePath {
-                object: 33311,
-                instance: 0,
-                resource: 5701
-            }
-        );
+        assert_eq!(path, ResourcePath { object: 33311, instance: 0, resource: 5701 });
         assert_eq!(path.to_string(), "/33311/0/5701");
-        for wrong in [
-            "33311/0/5701",
-            "/33311/0",
-            "/33311/0/5701/1",
-            "/33311/0/70000",
-            "/a/0/1",
-            "",
-        ] {
+        for wrong in ["33311/0/5701", "/33311/0", "/33311/0/5701/1", "/33311/0/70000", "/a/0/1", ""]
+        {
             assert!(wrong.parse::<ResourcePath>().is_err(), "{wrong}");
         }
     }
@@ -186,46 +167,26 @@ mod tests {
     #[test]
     fn numbers_are_stored_as_text() {
         let text = |value_type: ValueType, binary: &[u8]| {
-            value_type
-                .text_from_binary(binary)
-                .map(|text| String::from_utf8(text).unwrap())
+            value_type.text_from_binary(binary).map(|text| String::from_utf8(text).unwrap())
         };
         assert_eq!(text(ValueType::Integer, &[0xff]).as_deref(), Some("-1"));
         assert_eq!(text(ValueType::Integer, &[1, 0]).as_deref(), Some("256"));
-        assert_eq!(
-            text(ValueType::Time, &[0, 0, 0, 0, 0, 0, 0, 7]).as_deref(),
-            Some("7")
-        );
+        assert_eq!(text(ValueType::Time, &[0, 0, 0, 0, 0, 0, 0, 7]).as_deref(), Some("7"));
         assert_eq!(text(ValueType::Integer, &[1, 2, 3]), None);
         assert_eq!(text(ValueType::Boolean, &[9]).as_deref(), Some("1"));
         assert_eq!(text(ValueType::Boolean, &[0, 1]), None);
-        assert_eq!(
-            text(ValueType::Float, &1.5f32.to_be_bytes()).as_deref(),
-            Some("1.500000000")
-        );
+        assert_eq!(text(ValueType::Float, &1.5f32.to_be_bytes()).as_deref(), Some("1.500000000"));
         assert_eq!(text(ValueType::Float, &[1]), None);
-        assert_eq!(
-            text(ValueType::String, b"any length").as_deref(),
-            Some("any length")
-        );
+        assert_eq!(text(ValueType::String, b"any length").as_deref(), Some("any length"));
     }
 
     #[test]
     fn text_becomes_binary_again() {
-        assert_eq!(
-            ValueType::Integer.binary_from_text(b"258"),
-            Some(258i64.to_be_bytes().into())
-        );
+        assert_eq!(ValueType::Integer.binary_from_text(b"258"), Some(258i64.to_be_bytes().into()));
         assert_eq!(ValueType::Integer.binary_from_text(b"many"), None);
         assert_eq!(ValueType::Boolean.binary_from_text(b"1"), Some(vec![1]));
-        assert_eq!(
-            ValueType::Float.binary_from_text(b"0.5"),
-            Some(0.5f64.to_be_bytes().into())
-        );
-        assert_eq!(
-            ValueType::String.binary_from_text(b"x"),
-            Some(b"x".to_vec())
-        );
+        assert_eq!(ValueType::Float.binary_from_text(b"0.5"), Some(0.5f64.to_be_bytes().into()));
+        assert_eq!(ValueType::String.binary_from_text(b"x"), Some(b"x".to_vec()));
     }
 
     #[test]

@@ -22,10 +22,7 @@ impl Certificate {
         ca.distinguished_name.push(DnType::CommonName, "lab CA");
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let ca_pem = ca
-            .self_signed(&ca_key)
-            .expect("a self-signed CA certificate")
-            .pem();
+        let ca_pem = ca.self_signed(&ca_key).expect("a self-signed CA certificate").pem();
 
         let key = KeyPair::generate().expect("a key for the server");
         let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
@@ -33,9 +30,8 @@ impl Certificate {
         leaf.distinguished_name.push(DnType::CommonName, "lab S3");
         // Some clients refuse a certificate that does not name its issuer's key.
         leaf.use_authority_key_identifier_extension = true;
-        let leaf = leaf
-            .signed_by(&key, &Issuer::new(ca, ca_key))
-            .expect("a certificate for the server");
+        let leaf =
+            leaf.signed_by(&key, &Issuer::new(ca, ca_key)).expect("a certificate for the server");
 
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -46,9 +42,6 @@ impl Certificate {
                 PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
             )
             .expect("the certificate fits its key");
-        Certificate {
-            ca_pem,
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-        }
+        Certificate { ca_pem, acceptor: TlsAcceptor::from(Arc::new(config)) }
     }
 }

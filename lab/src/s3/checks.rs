@@ -16,12 +16,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_e
 const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// Everything but the unreserved characters of RFC 3986 is encoded; in a path, `/` is kept.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~')
-    .remove(b'/');
+const ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
 /// What requests have to carry.
 pub(super) struct Rules {
@@ -41,12 +37,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Refusal {
-        Refusal {
-            status,
-            code,
-            message: message.into(),
-            details: Vec::new(),
-        }
+        Refusal { status, code, message: message.into(), details: Vec::new() }
     }
 
     fn with(mut self, element: &'static str, text: impl Into<String>) -> Refusal {
@@ -103,14 +94,10 @@ impl Rules {
             |message: String| Refusal::new(400, "AuthorizationHeaderMalformed", message);
         let parts: Vec<&str> = credential.rsplitn(5, '/').collect();
         let [end, service, region, _date, _key] = parts[..] else {
-            return Err(malformed(format!(
-                "the credential '{credential}' has no full scope"
-            )));
+            return Err(malformed(format!("the credential '{credential}' has no full scope")));
         };
         if end != "aws4_request" || service != "s3" {
-            return Err(malformed(format!(
-                "the credential '{credential}' is not for S3"
-            )));
+            return Err(malformed(format!("the credential '{credential}' is not for S3")));
         }
         if region != self.region {
             return Err(malformed(format!(
@@ -221,10 +208,7 @@ fn check_signed_headers(headers: &HeaderMap, signed: &[String]) -> Result<(), Re
         )
         .with("HeadersNotSigned", unsigned.join(", ")));
     }
-    if let Some(missing) = signed
-        .iter()
-        .find(|name| !headers.contains_key(name.as_str()))
-    {
+    if let Some(missing) = signed.iter().find(|name| !headers.contains_key(name.as_str())) {
         return Err(Refusal::new(
             403,
             "SignatureDoesNotMatch",
@@ -274,10 +258,7 @@ fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains(['&', '<', '>']) {
         return text.into();
     }
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .into()
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").into()
 }
 
 #[cfg(test)]
@@ -287,10 +268,7 @@ mod tests {
     const HASH: &str = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
 
     fn rules(session_token: Option<&str>) -> Rules {
-        Rules {
-            region: "eu-central-1".to_owned(),
-            session_token: session_token.map(str::to_owned),
-        }
+        Rules { region: "eu-central-1".to_owned(), session_token: session_token.map(str::to_owned) }
     }
 
     fn signed(region: &str, signed_headers: &str, more: &[(&str, &str)]) -> Parts {
@@ -308,10 +286,7 @@ mod tests {
     }
 
     fn code(parts: &Parts, token: Option<&str>) -> Option<&'static str> {
-        rules(token)
-            .check(parts, false)
-            .err()
-            .map(|refusal| refusal.code)
+        rules(token).check(parts, false).err().map(|refusal| refusal.code)
     }
 
     #[test]
@@ -321,31 +296,16 @@ mod tests {
 
     #[test]
     fn the_wrong_region_is_refused_with_the_right_one() {
-        let refusal = rules(None)
-            .check(&signed("us-east-1", "host", &[]), false)
-            .unwrap_err();
-        assert_eq!(
-            (refusal.status, refusal.code),
-            (400, "AuthorizationHeaderMalformed")
-        );
-        assert!(
-            refusal
-                .document("1")
-                .contains("<Region>eu-central-1</Region>")
-        );
+        let refusal = rules(None).check(&signed("us-east-1", "host", &[]), false).unwrap_err();
+        assert_eq!((refusal.status, refusal.code), (400, "AuthorizationHeaderMalformed"));
+        assert!(refusal.document("1").contains("<Region>eu-central-1</Region>"));
     }
 
     #[test]
     fn headers_have_to_be_signed_and_signed_headers_to_be_there() {
         let date = [("x-amz-date", "20260727T000000Z")];
-        assert_eq!(
-            code(&signed("eu-central-1", "host", &date), None),
-            Some("AccessDenied")
-        );
-        assert_eq!(
-            code(&signed("eu-central-1", "host;x-amz-date", &date), None),
-            None
-        );
+        assert_eq!(code(&signed("eu-central-1", "host", &date), None), Some("AccessDenied"));
+        assert_eq!(code(&signed("eu-central-1", "host;x-amz-date", &date), None), None);
         let absent = signed("eu-central-1", "host;range", &[]);
         assert_eq!(code(&absent, None), Some("SignatureDoesNotMatch"));
     }
@@ -393,9 +353,6 @@ mod tests {
     #[test]
     fn documents_escape_what_the_client_sent() {
         let document = Refusal::new(400, "Code", "<a> & b").document("7");
-        assert!(
-            document.contains("<Message>&lt;a&gt; &amp; b</Message>"),
-            "{document}"
-        );
+        assert!(document.contains("<Message>&lt;a&gt; &amp; b</Message>"), "{document}");
     }
 }

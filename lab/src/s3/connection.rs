@@ -52,10 +52,7 @@ pub(super) async fn serve(
 
 async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, service: Arc<Service>) {
     let flushes = Flushes::default();
-    let stream = TokioIo::new(Flushed {
-        stream,
-        flushes: flushes.clone(),
-    });
+    let stream = TokioIo::new(Flushed { stream, flushes: flushes.clone() });
     let answer = service_fn(move |request| service.clone().answer(request, flushes.clone()));
     // An error is a client that left, or a fault that cut the connection.
     let _ = http1::Builder::new().serve_connection(stream, answer).await;

@@ -83,9 +83,7 @@ impl Faults {
 
     pub(super) fn take(&self, method: &hyper::Method) -> Option<Fault> {
         let mut faults = self.0.lock().unwrap();
-        let position = faults
-            .iter()
-            .position(|(wanted, _)| wanted.matches(method))?;
+        let position = faults.iter().position(|(wanted, _)| wanted.matches(method))?;
         faults.remove(position).map(|(_, fault)| fault)
     }
 }
@@ -129,10 +127,7 @@ impl FaultyBody {
 
     /// An answer: the bytes that pass are sent before the fault.
     pub(super) fn answer(inner: s3s::Body, bytes: u64, then: Then, flushes: Flushes) -> FaultyBody {
-        FaultyBody {
-            flushes: Some(flushes),
-            ..FaultyBody::upload(inner, bytes, then)
-        }
+        FaultyBody { flushes: Some(flushes), ..FaultyBody::upload(inner, bytes, then) }
     }
 
     /// Becomes true when the body is cut.

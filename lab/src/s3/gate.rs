@@ -41,15 +41,9 @@ impl Gate {
     /// When no request has come after a minute.
     pub fn reached(&self) {
         let state = self.0.state.lock().unwrap();
-        let (_state, wait) = self
-            .0
-            .changed
-            .wait_timeout_while(state, PATIENCE, |state| !state.reached)
-            .unwrap();
-        assert!(
-            !wait.timed_out(),
-            "no request reached the gate in {PATIENCE:?}"
-        );
+        let (_state, wait) =
+            self.0.changed.wait_timeout_while(state, PATIENCE, |state| !state.reached).unwrap();
+        assert!(!wait.timed_out(), "no request reached the gate in {PATIENCE:?}");
     }
 
     /// Lets the request go on, now or when it comes.

@@ -98,27 +98,18 @@ impl S3 {
 
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))
             .unwrap_or_else(|error| panic!("cannot listen on port {}: {error}", options.port));
-        let address = listener
-            .local_addr()
-            .expect("a bound listener has an address");
-        listener
-            .set_nonblocking(true)
-            .expect("a listener can be non-blocking");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        listener.set_nonblocking(true).expect("a listener can be non-blocking");
 
         let certificate = options.tls.then(Certificate::generate);
-        let ca_pem = certificate
-            .as_ref()
-            .map(|certificate| certificate.ca_pem.clone());
+        let ca_pem = certificate.as_ref().map(|certificate| certificate.ca_pem.clone());
         let acceptor = certificate.map(|certificate| certificate.acceptor);
 
         let service = Arc::new(Service::new(
             Store::new(&root),
             &options.access_key_id,
             &options.secret_access_key,
-            Rules {
-                region: options.region,
-                session_token: options.session_token,
-            },
+            Rules { region: options.region, session_token: options.session_token },
         ));
 
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -151,11 +142,7 @@ impl S3 {
 
     /// `http://127.0.0.1:PORT`, or `https://…`.
     pub fn endpoint(&self) -> String {
-        let scheme = if self.ca_pem.is_some() {
-            "https"
-        } else {
-            "http"
-        };
+        let scheme = if self.ca_pem.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 

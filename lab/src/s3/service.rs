@@ -41,13 +41,7 @@ impl Service {
             secret_access_key: SecretKey::from(secret),
         });
         let (journal, faults) = Default::default();
-        Service {
-            protocol: builder.build(),
-            store,
-            rules,
-            journal,
-            faults,
-        }
+        Service { protocol: builder.build(), store, rules, journal, faults }
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -73,12 +67,8 @@ impl Service {
         let request_id = format!("LAB{number:013}");
         let fault = self.faults.take(&parts.method);
 
-        let mut answer = self
-            .answer_with(parts, body, fault, flushes, &request_id)
-            .await?;
-        answer
-            .headers_mut()
-            .insert("x-amz-request-id", request_id.parse()?);
+        let mut answer = self.answer_with(parts, body, fault, flushes, &request_id).await?;
+        answer.headers_mut().insert("x-amz-request-id", request_id.parse()?);
         self.journal.answered(number, answer.status().as_u16());
         Ok(answer)
     }
@@ -100,11 +90,7 @@ impl Service {
                 let refusal = Refusal::new(status, code, "ordered by a test");
                 return refuse(&refusal, head, request_id);
             }
-            Some(Fault::Answer {
-                status,
-                headers,
-                body: content,
-            }) => {
+            Some(Fault::Answer { status, headers, body: content }) => {
                 body.collect().await?;
                 let mut response = Response::builder().status(status);
                 for (name, value) in headers {
@@ -121,9 +107,7 @@ impl Service {
             Some(Fault::Hold(bytes, gate)) => (bytes, Then::Wait(gate)),
         };
         if uploads {
-            return self
-                .serve(parts, body, Some((bytes, then)), request_id)
-                .await;
+            return self.serve(parts, body, Some((bytes, then)), request_id).await;
         }
         let response = self.serve(parts, body, None, request_id).await?;
         Ok(response.map(|body| {
@@ -200,11 +184,7 @@ fn refuse(refusal: &Refusal, head: bool, request_id: &str) -> Answer {
         .status(refusal.status)
         .header("content-type", "application/xml")
         .header("content-length", document.len());
-    let body = if head {
-        s3s::Body::empty()
-    } else {
-        s3s::Body::from(document)
-    };
+    let body = if head { s3s::Body::empty() } else { s3s::Body::from(document) };
     Ok(response.body(body)?)
 }
 

@@ -49,10 +49,8 @@ pub(super) fn file_key(key: &str) -> String {
 
 /// The key of the object that this file holds.
 fn object_key(file_key: &str) -> String {
-    let parts: Vec<&str> = file_key
-        .split('/')
-        .map(|part| part.strip_prefix('%').unwrap_or(part))
-        .collect();
+    let parts: Vec<&str> =
+        file_key.split('/').map(|part| part.strip_prefix('%').unwrap_or(part)).collect();
     parts.join("/")
 }
 
@@ -66,21 +64,14 @@ fn file_prefix(prefix: &str) -> String {
 }
 
 fn open_part(part: &str) -> String {
-    if part.starts_with('%') {
-        format!("%{part}")
-    } else {
-        part.to_owned()
-    }
+    if part.starts_with('%') { format!("%{part}") } else { part.to_owned() }
 }
 
 impl Store {
     pub(super) fn new(root: &Path) -> Store {
         let files = FileSystem::new(root)
             .unwrap_or_else(|error| panic!("cannot keep objects in {}: {error:?}", root.display()));
-        Store {
-            root: root.to_owned(),
-            files: Arc::new(files),
-        }
+        Store { root: root.to_owned(), files: Arc::new(files) }
     }
 
     /// Stores an object; the bucket's directory exists.
@@ -99,10 +90,7 @@ impl Store {
     fn size(&self, bucket: &str, key: &str) -> S3Result<u64> {
         let bucket = self.root.join(bucket);
         if !bucket.is_dir() {
-            return Err(s3_error!(
-                NoSuchBucket,
-                "The specified bucket does not exist"
-            ));
+            return Err(s3_error!(NoSuchBucket, "The specified bucket does not exist"));
         }
         match bucket.join(file_key(key)).metadata() {
             Ok(metadata) if metadata.is_file() => Ok(metadata.len()),
@@ -120,21 +108,12 @@ impl Store {
             key: file_key(&input.key),
             ..Default::default()
         };
-        let etag = self
-            .files
-            .head_object(own_request(head))
-            .await?
-            .output
-            .e_tag;
+        let etag = self.files.head_object(own_request(head)).await?.output.e_tag;
         let matches = |condition: &ETagCondition| match (condition.as_etag(), &etag) {
             (Some(wanted), Some(etag)) => wanted.value() == etag.value(),
             _ => condition.is_any(),
         };
-        if input
-            .if_match
-            .as_ref()
-            .is_some_and(|condition| !matches(condition))
-        {
+        if input.if_match.as_ref().is_some_and(|condition| !matches(condition)) {
             return Err(s3_error!(
                 PreconditionFailed,
                 "At least one of the pre-conditions you specified did not hold"
@@ -173,14 +152,9 @@ impl S3 for Store {
         input.key = file_key(&input.key);
         input.range = match input.range {
             Some(_) if size == 0 => {
-                return Err(s3_error!(
-                    InvalidRange,
-                    "The requested range is not satisfiable"
-                ));
+                return Err(s3_error!(InvalidRange, "The requested range is not satisfiable"));
             }
-            Some(Range::Suffix { length }) => Some(Range::Suffix {
-                length: length.min(size),
-            }),
+            Some(Range::Suffix { length }) => Some(Range::Suffix { length: length.min(size) }),
             range => range,
         };
         let path = self.root.join(&input.bucket).join(&input.key);
@@ -188,9 +162,7 @@ impl S3 for Store {
         let mut response = self.files.get_object(request).await?;
 
         let mut file = File::open(path).await.map_err(S3Error::internal_error)?;
-        file.seek(SeekFrom::Start(asked.start))
-            .await
-            .map_err(S3Error::internal_error)?;
+        file.seek(SeekFrom::Start(asked.start)).await.map_err(S3Error::internal_error)?;
         let pieces = ReaderStream::with_capacity(file.take(asked.end - asked.start), PIECE);
         response.output.body = Some(StreamingBlob::wrap(pieces));
         Ok(response)
@@ -212,10 +184,7 @@ impl S3 for Store {
         mut request: S3Request<PutObjectInput>,
     ) -> S3Result<S3Response<PutObjectOutput>> {
         if !self.root.join(&request.input.bucket).is_dir() {
-            return Err(s3_error!(
-                NoSuchBucket,
-                "The specified bucket does not exist"
-            ));
+            return Err(s3_error!(NoSuchBucket, "The specified bucket does not exist"));
         }
         request.input.key = file_key(&request.input.key);
         self.files.put_object(request).await
@@ -225,10 +194,7 @@ impl S3 for Store {
         &self,
         mut request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
-        if self
-            .size(&request.input.bucket, &request.input.key)
-            .is_err()
-        {
+        if self.size(&request.input.bucket, &request.input.key).is_err() {
             // S3 deletes what is not there.
             return Ok(S3Response::new(DeleteObjectOutput::default()));
         }
@@ -253,10 +219,7 @@ impl S3 for Store {
             object.key = object.key.as_deref().map(|key| shown(&object_key(key)));
         }
         for folder in output.common_prefixes.iter_mut().flatten() {
-            folder.prefix = folder
-                .prefix
-                .as_deref()
-                .map(|prefix| shown(&object_key(prefix)));
+            folder.prefix = folder.prefix.as_deref().map(|prefix| shown(&object_key(prefix)));
         }
         output.prefix = asked.prefix.as_deref().map(shown);
         output.start_after = asked.start_after.as_deref().map(shown);
@@ -269,10 +232,7 @@ impl S3 for Store {
         mut request: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
         if !self.root.join(&request.input.bucket).is_dir() {
-            return Err(s3_error!(
-                NoSuchBucket,
-                "The specified bucket does not exist"
-            ));
+            return Err(s3_error!(NoSuchBucket, "The specified bucket does not exist"));
         }
         let key = std::mem::take(&mut request.input.key);
         request.input.key = file_key(&key);
@@ -358,18 +318,11 @@ mod tests {
 
     #[test]
     fn prefixes_match_the_files_of_their_keys() {
-        for (prefix, key) in [
-            ("a//", "a//b"),
-            ("a/", "a/../b"),
-            ("%2", "%20"),
-            ("a/../", "a/../b"),
-            ("", "x"),
-        ] {
+        for (prefix, key) in
+            [("a//", "a//b"), ("a/", "a/../b"), ("%2", "%20"), ("a/../", "a/../b"), ("", "x")]
+        {
             let (file, wanted) = (file_key(key), file_prefix(prefix));
-            assert!(
-                file.starts_with(&wanted),
-                "{file} does not begin with {wanted}"
-            );
+            assert!(file.starts_with(&wanted), "{file} does not begin with {wanted}");
         }
     }
 }

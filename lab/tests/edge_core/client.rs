@@ -27,10 +27,7 @@ pub(crate) fn rig() -> Rig {
 pub(crate) fn rig_with(options: Options) -> Rig {
     let directory = tempfile::tempdir().unwrap();
     let edge_core = EdgeCore::start_with(&directory.path().join("edge.sock"), options);
-    Rig {
-        edge_core,
-        _directory: directory,
-    }
+    Rig { edge_core, _directory: directory }
 }
 
 impl Rig {
@@ -214,9 +211,7 @@ pub(crate) fn request(path: &str, changed: &[(&str, &str)]) -> String {
         ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ];
     let mut request = format!("GET {path} HTTP/1.1\r\n");
-    let kept = usual
-        .iter()
-        .filter(|(name, _)| changed.iter().all(|(other, _)| name != other));
+    let kept = usual.iter().filter(|(name, _)| changed.iter().all(|(other, _)| name != other));
     for (name, value) in kept.chain(changed.iter().filter(|(_, value)| !value.is_empty())) {
         request += &format!("{name}: {value}\r\n");
     }
@@ -238,11 +233,6 @@ pub(crate) fn masked_frame(first: u8, payload: &[u8]) -> Vec<u8> {
         }
     }
     frame.extend(mask);
-    frame.extend(
-        payload
-            .iter()
-            .zip(mask.iter().cycle())
-            .map(|(byte, mask)| byte ^ mask),
-    );
+    frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
     frame
 }

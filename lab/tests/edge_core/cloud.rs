@@ -19,10 +19,7 @@ fn post<'scope>(
 }
 
 fn bare(status: Status) -> CloudReply {
-    CloudReply {
-        status,
-        value: Vec::new(),
-    }
+    CloudReply { status, value: Vec::new() }
 }
 
 fn acknowledge(client: &mut Client, request: &Value) {
@@ -46,13 +43,7 @@ fn a_post_is_an_execute() {
         acknowledge(&mut client, &request);
         // Nothing was written: the value of the registration is returned.
         let reply = reply.join().unwrap();
-        assert_eq!(
-            reply,
-            CloudReply {
-                status: Status::Changed,
-                value: b"cmd".to_vec()
-            }
-        );
+        assert_eq!(reply, CloudReply { status: Status::Changed, value: b"cmd".to_vec() });
     });
     assert_eq!(rig.edge_core.violations(), [""; 0]);
 }
@@ -111,10 +102,7 @@ fn a_put_is_a_write_and_becomes_the_value_once_acknowledged() {
 fn a_put_of_nothing_is_never_sent() {
     let rig = rig();
     let mut client = rig.camera();
-    assert_eq!(
-        rig.edge_core.put("cam1", "/33311/0/5702", b""),
-        bare(Status::Failed)
-    );
+    assert_eq!(rig.edge_core.put("cam1", "/33311/0/5702", b""), bare(Status::Failed));
     client.ping();
     assert!(client.has_nothing());
 }
@@ -139,22 +127,10 @@ fn what_is_not_there_or_not_allowed_is_never_sent() {
     let rig = rig();
     let mut client = rig.camera();
     let edge_core = &rig.edge_core;
-    assert_eq!(
-        edge_core.post("cam2", "/33311/0/5701", b"go"),
-        bare(Status::NotFound)
-    );
-    assert_eq!(
-        edge_core.post("cam1", "/33311/0/1", b"go"),
-        bare(Status::NotFound)
-    );
-    assert_eq!(
-        edge_core.post("cam1", "/33311/0/5703", b"go"),
-        bare(Status::NotAllowed)
-    );
-    assert_eq!(
-        edge_core.put("cam1", "/33311/0/5701", b"go"),
-        bare(Status::NotAllowed)
-    );
+    assert_eq!(edge_core.post("cam2", "/33311/0/5701", b"go"), bare(Status::NotFound));
+    assert_eq!(edge_core.post("cam1", "/33311/0/1", b"go"), bare(Status::NotFound));
+    assert_eq!(edge_core.post("cam1", "/33311/0/5703", b"go"), bare(Status::NotAllowed));
+    assert_eq!(edge_core.put("cam1", "/33311/0/5701", b"go"), bare(Status::NotAllowed));
     client.ping();
     assert!(client.has_nothing());
 }
@@ -208,15 +184,9 @@ fn a_reply_of_another_connection_closes_that_one() {
 fn no_reply_in_time_fails_the_request_and_a_late_one_closes() {
     assert_eq!(Options::default().request_timeout, Duration::from_secs(60));
     let request_timeout = Duration::from_millis(20);
-    let rig = rig_with(Options {
-        request_timeout,
-        ..Options::default()
-    });
+    let rig = rig_with(Options { request_timeout, ..Options::default() });
     let mut client = rig.camera();
-    assert_eq!(
-        rig.edge_core.post("cam1", "/33311/0/5701", b"go"),
-        bare(Status::TimedOut)
-    );
+    assert_eq!(rig.edge_core.post("cam1", "/33311/0/5701", b"go"), bare(Status::TimedOut));
     client.ping_after_request();
     assert_eq!(rig.edge_core.violations(), [""; 0]);
     client.send_json(json!({"jsonrpc": "2.0", "id": "0", "result": "ok"}));
@@ -248,23 +218,13 @@ fn a_devices_commands_are_delivered_one_at_a_time() {
         for _ in 0..POSTS {
             let request = client.receive_json();
             client.ping();
-            assert!(
-                client.has_nothing(),
-                "delivered before the last one was answered"
-            );
+            assert!(client.has_nothing(), "delivered before the last one was answered");
             acknowledge(&mut client, &request);
         }
     });
     let record = rig.edge_core.record();
-    let commands: Vec<_> = record
-        .iter()
-        .skip(4)
-        .map(|exchange| exchange.direction)
-        .collect();
-    assert_eq!(
-        commands,
-        [Direction::FromEdgeCore, Direction::ToEdgeCore].repeat(POSTS)
-    );
+    let commands: Vec<_> = record.iter().skip(4).map(|exchange| exchange.direction).collect();
+    assert_eq!(commands, [Direction::FromEdgeCore, Direction::ToEdgeCore].repeat(POSTS));
 }
 
 #[test]
@@ -272,9 +232,7 @@ fn replies_for_different_devices_may_come_in_any_order() {
     let rig = rig();
     let mut client = rig.camera();
     let resources = json!([{"resourceId": 5701, "operations": 5, "type": "string"}]);
-    client
-        .call("device_register", device("cam2", resources))
-        .unwrap();
+    client.call("device_register", device("cam2", resources)).unwrap();
     thread::scope(|scope| {
         let first = post(scope, &rig, "cam1");
         let for_first = client.receive_json();
@@ -292,16 +250,11 @@ fn unregistering_a_device_fails_every_pending_request_of_the_connection() {
     let rig = rig();
     let mut client = rig.camera();
     let resources = json!([{"resourceId": 5701, "operations": 5, "type": "string"}]);
-    client
-        .call("device_register", device("cam2", resources))
-        .unwrap();
+    client.call("device_register", device("cam2", resources)).unwrap();
     thread::scope(|scope| {
         let reply = post(scope, &rig, "cam1");
         let request = client.receive_json();
-        assert_eq!(
-            client.call("device_unregister", json!({"deviceId": "cam2"})),
-            Ok(json!("ok"))
-        );
+        assert_eq!(client.call("device_unregister", json!({"deviceId": "cam2"})), Ok(json!("ok")));
         assert_eq!(reply.join().unwrap(), bare(Status::NotFound));
         acknowledge(&mut client, &request);
         assert_eq!(client.receive(), Received::End);

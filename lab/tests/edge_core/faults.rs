@@ -57,10 +57,8 @@ fn cut_on_a_method() {
     let rig = rig();
     rig.edge_core.fail_next(Fault::CutOn("device_register"));
     let mut client = rig.translator("pt");
-    client.send_json(
-        json!({"jsonrpc": "2.0", "id": "1", "method": "device_register",
-        "params": device("cam1", json!([]))}),
-    );
+    client.send_json(json!({"jsonrpc": "2.0", "id": "1", "method": "device_register",
+        "params": device("cam1", json!([]))}));
     assert_eq!(client.receive(), Received::End);
     then_all_is_well(&rig);
 }
@@ -82,10 +80,7 @@ fn ignore_a_method() {
     send_register(&mut client);
     client.ping();
     // It was not done either.
-    assert_eq!(
-        client.call(REGISTER, json!({"name": "pt"})),
-        Ok(json!("ok"))
-    );
+    assert_eq!(client.call(REGISTER, json!({"name": "pt"})), Ok(json!("ok")));
     drop(client);
     then_all_is_well(&rig);
 }
@@ -93,12 +88,7 @@ fn ignore_a_method() {
 #[test]
 fn refuse_a_method() {
     let rig = rig();
-    for (code, closes) in [
-        (-30003, true),
-        (-30002, true),
-        (-32602, true),
-        (-30000, false),
-    ] {
+    for (code, closes) in [(-30003, true), (-30002, true), (-32602, true), (-30000, false)] {
         rig.edge_core.fail_next(Fault::Refuse(REGISTER, code));
         let mut client = rig.client();
         assert_eq!(client.call(REGISTER, json!({"name": "pt"})), Err(code));
@@ -108,17 +98,10 @@ fn refuse_a_method() {
             client.ping();
         }
     }
-    rig.edge_core
-        .fail_next(Fault::Refuse("device_register", -30004));
+    rig.edge_core.fail_next(Fault::Refuse("device_register", -30004));
     let mut client = rig.translator("pt");
-    assert_eq!(
-        client.call("device_register", device("cam1", json!([]))),
-        Err(-30004)
-    );
-    assert_eq!(
-        client.call("device_register", device("cam1", json!([]))),
-        Ok(json!("ok"))
-    );
+    assert_eq!(client.call("device_register", device("cam1", json!([]))), Err(-30004));
+    assert_eq!(client.call("device_register", device("cam1", json!([]))), Ok(json!("ok")));
     assert_eq!(rig.edge_core.violations(), [""; 0]);
 }
 

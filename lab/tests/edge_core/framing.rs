@@ -19,10 +19,7 @@ fn one_message_is_one_text_frame() {
     let rig = rig();
     let mut client = rig.client();
     client.send_text(REGISTER);
-    assert_eq!(
-        client.receive_json(),
-        json!({"id": "1", "jsonrpc": "2.0", "result": "ok"})
-    );
+    assert_eq!(client.receive_json(), json!({"id": "1", "jsonrpc": "2.0", "result": "ok"}));
     assert_eq!(rig.edge_core.violations(), [""; 0]);
 }
 
@@ -40,11 +37,7 @@ fn anything_but_one_json_value_closes() {
     closes("trailing NUL", 0x81, &[register, b"\0"].concat());
     closes("empty frame", 0x81, b"");
     closes("cut short", 0x81, &register[..30]);
-    closes(
-        "escaped NUL",
-        0x81,
-        REGISTER.replace("\"pt\"", r#""p\u0000t""#).as_bytes(),
-    );
+    closes("escaped NUL", 0x81, REGISTER.replace("\"pt\"", r#""p\u0000t""#).as_bytes());
     closes("not UTF-8", 0x81, &[b'"', 0xff, b'"']);
 }
 
@@ -78,10 +71,7 @@ fn a_close_frame_is_answered_and_is_no_violation() {
     let rig = rig();
     let mut client = rig.translator("pt");
     client.send_frame(0x88, &1000u16.to_be_bytes());
-    assert_eq!(
-        client.receive(),
-        Received::Close(1000u16.to_be_bytes().to_vec())
-    );
+    assert_eq!(client.receive(), Received::Close(1000u16.to_be_bytes().to_vec()));
     assert_eq!(client.receive(), Received::End);
     assert_eq!(rig.edge_core.violations(), [""; 0]);
 }
@@ -102,18 +92,13 @@ fn ids_are_echoed_whatever_they_are() {
 fn requests_without_id_and_batches_are_dropped() {
     let rig = rig();
     let mut client = rig.client();
-    client.send_json(
-        json!({"jsonrpc": "2.0", "method": "protocol_translator_register",
-        "params": {"name": "pt"}}),
-    );
+    client.send_json(json!({"jsonrpc": "2.0", "method": "protocol_translator_register",
+        "params": {"name": "pt"}}));
     client.send_text(&format!("[{REGISTER}]"));
     client.ping();
     assert_eq!(rig.edge_core.violations().len(), 2);
     // Neither has registered anything.
-    assert_eq!(
-        client.call("protocol_translator_register", json!({"name": "pt"})),
-        Ok(json!("ok"))
-    );
+    assert_eq!(client.call("protocol_translator_register", json!({"name": "pt"})), Ok(json!("ok")));
 }
 
 #[test]
@@ -121,22 +106,10 @@ fn json_rpc_itself_is_checked_and_the_connection_kept() {
     let rig = rig();
     let mut client = rig.client();
     for (message, id) in [
-        (
-            json!({"id": "1", "method": "write", "params": {}}),
-            json!(null),
-        ),
-        (
-            json!({"jsonrpc": "2.0", "id": [], "method": "write", "params": {}}),
-            json!(null),
-        ),
-        (
-            json!({"jsonrpc": "2.0", "id": "1", "method": 1, "params": {}}),
-            json!(null),
-        ),
-        (
-            json!({"jsonrpc": "2.0", "id": "1", "method": "write", "params": 1}),
-            json!("1"),
-        ),
+        (json!({"id": "1", "method": "write", "params": {}}), json!(null)),
+        (json!({"jsonrpc": "2.0", "id": [], "method": "write", "params": {}}), json!(null)),
+        (json!({"jsonrpc": "2.0", "id": "1", "method": 1, "params": {}}), json!(null)),
+        (json!({"jsonrpc": "2.0", "id": "1", "method": "write", "params": 1}), json!("1")),
     ] {
         client.send_json(message.clone());
         let answer = client.receive_json();

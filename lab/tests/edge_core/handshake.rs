@@ -21,10 +21,7 @@ fn both_paths_are_upgraded_with_the_spelling_of_libwebsockets() {
     for path in ["/1/pt", "/1/mgmt"] {
         let (head, violations) = answer_to(path, &[]);
         let head = head.unwrap();
-        assert!(
-            head.starts_with("HTTP/1.1 101 Switching Protocols\r\n"),
-            "{head}"
-        );
+        assert!(head.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{head}");
         assert!(head.contains("\r\nUpgrade: WebSocket\r\n"), "{head}");
         assert!(head.contains("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
         assert!(!head.contains("Sec-WebSocket-Protocol"), "{head}");
@@ -37,10 +34,8 @@ fn any_other_path_is_upgraded_and_then_deaf() {
     for path in ["/1/pt/", "/", "/1/PT", "/2/pt"] {
         let rig = rig();
         let mut client = Client::upgraded(rig.edge_core.socket(), path);
-        client.send_json(
-            json!({"jsonrpc": "2.0", "id": "1", "params": {"name": "pt"},
-            "method": "protocol_translator_register"}),
-        );
+        client.send_json(json!({"jsonrpc": "2.0", "id": "1", "params": {"name": "pt"},
+            "method": "protocol_translator_register"}));
         // Another client is served, and sees the name free.
         drop(rig.translator("pt"));
         assert!(client.has_nothing(), "{path}");
@@ -60,12 +55,7 @@ fn a_host_is_needed() {
 
 #[test]
 fn what_is_no_websocket_upgrade_is_closed() {
-    for name in [
-        "Upgrade",
-        "Connection",
-        "Sec-WebSocket-Version",
-        "Sec-WebSocket-Key",
-    ] {
+    for name in ["Upgrade", "Connection", "Sec-WebSocket-Version", "Sec-WebSocket-Key"] {
         let (head, violations) = answer_to("/1/pt", &[(name, "")]);
         assert_eq!(head, None, "without {name}");
         assert_eq!(violations.len(), 1);
@@ -75,15 +65,9 @@ fn what_is_no_websocket_upgrade_is_closed() {
 #[test]
 fn only_one_subprotocol_is_known() {
     let header = "Sec-WebSocket-Protocol";
-    for named in [
-        "edge_protocol_translator",
-        "other, edge_protocol_translator",
-    ] {
+    for named in ["edge_protocol_translator", "other, edge_protocol_translator"] {
         let (head, _) = answer_to("/1/pt", &[(header, named)]);
-        assert!(
-            head.unwrap()
-                .contains("\r\nSec-WebSocket-Protocol: edge_protocol_translator\r\n")
-        );
+        assert!(head.unwrap().contains("\r\nSec-WebSocket-Protocol: edge_protocol_translator\r\n"));
     }
     let (head, violations) = answer_to("/1/pt", &[(header, "other")]);
     assert_eq!(head, None);
@@ -123,10 +107,7 @@ fn a_silent_or_half_shaken_client_blocks_all_other_handshakes_while_it_stays() {
         assert!(second.has_nothing(), "{said:?}");
         drop(first);
         assert!(second.head().unwrap().starts_with("HTTP/1.1 101 "));
-        assert!(
-            rig.violation()
-                .contains(&format!("after {} bytes", said.len()))
-        );
+        assert!(rig.violation().contains(&format!("after {} bytes", said.len())));
     }
 }
 
@@ -165,19 +146,8 @@ fn a_restart_makes_a_new_socket_and_forgets_devices() {
     rig.edge_core.restart();
     assert_eq!(client.receive(), Received::End);
     assert!(std::os::unix::net::UnixStream::connect(&kept).is_err());
-    assert!(
-        fs::metadata(rig.edge_core.socket())
-            .unwrap()
-            .file_type()
-            .is_socket()
-    );
-    assert_eq!(
-        rig.edge_core
-            .read("cam1", "/33311/0/5703")
-            .status
-            .to_string(),
-        "4.04 Not Found"
-    );
+    assert!(fs::metadata(rig.edge_core.socket()).unwrap().file_type().is_socket());
+    assert_eq!(rig.edge_core.read("cam1", "/33311/0/5703").status.to_string(), "4.04 Not Found");
     rig.camera();
     assert_eq!(rig.edge_core.connections(), 2);
 }
@@ -189,10 +159,7 @@ fn a_file_in_the_way_is_replaced() {
     fs::write(&socket, "left over").unwrap();
     let edge_core = EdgeCore::start(&socket);
     // Who is neither the owner nor has CAP_DAC_OVERRIDE cannot connect.
-    assert_eq!(
-        fs::metadata(&socket).unwrap().permissions().mode() & 0o777,
-        0o755
-    );
+    assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o755);
     Client::upgraded(edge_core.socket(), "/1/pt").ping();
 }
 
@@ -209,13 +176,7 @@ fn disconnecting_cuts_all_and_keeps_listening() {
     let mut client = rig.camera();
     rig.edge_core.disconnect();
     assert_eq!(client.receive(), Received::End);
-    assert_eq!(
-        rig.edge_core
-            .read("cam1", "/33311/0/5703")
-            .status
-            .to_string(),
-        "4.04 Not Found"
-    );
+    assert_eq!(rig.edge_core.read("cam1", "/33311/0/5703").status.to_string(), "4.04 Not Found");
     rig.camera();
     assert_eq!(rig.edge_core.violations(), [""; 0]);
 }

@@ -18,10 +18,7 @@ fn a_value_is_read_back() {
     let mut client = rig.camera();
     let status = |path| rig.edge_core.read("cam1", path).status.to_string();
     assert_eq!(rig.edge_core.read("cam1", "/33311/0/5703").value, b"ro");
-    assert_eq!(
-        client.call("write", one(json!(5703), b"new")),
-        Ok(json!("ok"))
-    );
+    assert_eq!(client.call("write", one(json!(5703), b"new")), Ok(json!("ok")));
     assert_eq!(rig.edge_core.read("cam1", "/33311/0/5703").value, b"new");
     assert_eq!(status("/33311/0/5703"), "2.05 Content");
     assert_eq!(status("/33311/0/1"), "4.04 Not Found");
@@ -34,10 +31,7 @@ fn what_is_not_readable_is_not_read() {
     let rig = rig();
     let mut client = rig.camera();
     let secret = json!([{"resourceId": 9, "operations": 4, "type": "string", "value": "Y21k"}]);
-    assert_eq!(
-        client.call("write", device("cam1", secret)),
-        Ok(json!("ok"))
-    );
+    assert_eq!(client.call("write", device("cam1", secret)), Ok(json!("ok")));
     let reply = rig.edge_core.read("cam1", "/33311/0/9");
     assert_eq!(reply.status.to_string(), "4.05 Method Not Allowed");
     assert!(reply.value.is_empty());
@@ -48,19 +42,9 @@ fn values_over_65535_bytes_are_answered_ok_and_lost() {
     for (length, left) in [(65_535, 65_535), (65_536, 0), (70_000, 4_464)] {
         let rig = rig();
         let mut client = rig.camera();
-        assert_eq!(
-            client.call("write", one(json!(5703), &vec![b'x'; length])),
-            Ok(json!("ok"))
-        );
-        assert_eq!(
-            rig.edge_core.read("cam1", "/33311/0/5703").value.len(),
-            left
-        );
-        assert_eq!(
-            rig.edge_core.violations().len(),
-            usize::from(length != left),
-            "{length}"
-        );
+        assert_eq!(client.call("write", one(json!(5703), &vec![b'x'; length])), Ok(json!("ok")));
+        assert_eq!(rig.edge_core.read("cam1", "/33311/0/5703").value.len(), left);
+        assert_eq!(rig.edge_core.violations().len(), usize::from(length != left), "{length}");
     }
 }
 
@@ -68,10 +52,7 @@ fn values_over_65535_bytes_are_answered_ok_and_lost() {
 fn ids_are_not_type_checked() {
     let rig = rig();
     let mut client = rig.camera();
-    assert_eq!(
-        client.call("write", one(json!("5703"), b"lost")),
-        Ok(json!("ok"))
-    );
+    assert_eq!(client.call("write", one(json!("5703"), b"lost")), Ok(json!("ok")));
     assert_eq!(rig.edge_core.read("cam1", "/33311/0/5703").value, b"ro");
     assert_eq!(rig.edge_core.read("cam1", "/33311/0/0").value, b"lost");
     assert!(rig.violation().contains("taken as 0"));
@@ -106,10 +87,7 @@ fn an_empty_value_keeps_the_old_one() {
 fn no_value_at_all_keeps_the_old_one_as_it_should() {
     let rig = rig();
     let mut client = rig.camera();
-    let bare = device(
-        "cam1",
-        json!([{"resourceId": 5703, "operations": 1, "type": "string"}]),
-    );
+    let bare = device("cam1", json!([{"resourceId": 5703, "operations": 1, "type": "string"}]));
     assert_eq!(client.call("write", bare), Ok(json!("ok")));
     assert_eq!(rig.edge_core.read("cam1", "/33311/0/5703").value, b"ro");
     assert_eq!(rig.edge_core.violations(), [""; 0]);
@@ -119,20 +97,10 @@ fn no_value_at_all_keeps_the_old_one_as_it_should() {
 fn a_value_is_standard_base64() {
     let rig = rig();
     let mut client = rig.camera();
-    for value in [
-        json!("bmV3!"),
-        json!("cnc"),
-        json!("_-8="),
-        json!(7),
-        json!(null),
-    ] {
+    for value in [json!("bmV3!"), json!("cnc"), json!("_-8="), json!(7), json!(null)] {
         let resource =
             json!([{"resourceId": 5703, "operations": 1, "type": "string", "value": value}]);
-        assert_eq!(
-            client.call("write", device("cam1", resource)),
-            Err(-30101),
-            "{value}"
-        );
+        assert_eq!(client.call("write", device("cam1", resource)), Err(-30101), "{value}");
     }
     assert_eq!(rig.edge_core.read("cam1", "/33311/0/5703").value, b"ro");
 }
@@ -157,30 +125,12 @@ fn a_value_has_the_length_of_its_type_or_nothing_is_written() {
                 ]),
             )
         };
-        assert_eq!(
-            client.call("write", resources(wrong)),
-            Err(-30101),
-            "{value_type}"
-        );
-        assert_eq!(
-            rig.edge_core.read("cam1", "/33311/0/5703").value,
-            b"ro",
-            "{value_type}"
-        );
-        assert_eq!(
-            client.call("write", resources(right)),
-            Ok(json!("ok")),
-            "{value_type}"
-        );
+        assert_eq!(client.call("write", resources(wrong)), Err(-30101), "{value_type}");
+        assert_eq!(rig.edge_core.read("cam1", "/33311/0/5703").value, b"ro", "{value_type}");
+        assert_eq!(client.call("write", resources(right)), Ok(json!("ok")), "{value_type}");
         let path = format!("/33311/0/{}", value_type.len());
-        assert_eq!(
-            rig.edge_core.read("cam1", &path).value,
-            text,
-            "{value_type}"
-        );
-        client
-            .call("device_unregister", json!({"deviceId": "cam1"}))
-            .unwrap();
+        assert_eq!(rig.edge_core.read("cam1", &path).value, text, "{value_type}");
+        client.call("device_unregister", json!({"deviceId": "cam1"})).unwrap();
         client.call("write", one(json!(5703), b"ro")).unwrap();
     }
 }
@@ -207,17 +157,12 @@ fn a_type_that_is_missing_is_opaque_for_that_write() {
 fn only_what_is_read_only_is_notified_and_only_changes_are() {
     let rig = rig();
     let values = |path| rig.edge_core.observe("cam1", path);
-    let (command, config, status) = (
-        values("/33311/0/5701"),
-        values("/33311/0/5702"),
-        values("/33311/0/5703"),
-    );
+    let (command, config, status) =
+        (values("/33311/0/5701"), values("/33311/0/5702"), values("/33311/0/5703"));
     let mut client = rig.camera();
     for value in ["one", "one", "two"] {
         for resource in [5701, 5702, 5703] {
-            client
-                .call("write", one(json!(resource), value.as_bytes()))
-                .unwrap();
+            client.call("write", one(json!(resource), value.as_bytes())).unwrap();
         }
     }
     // A new connection, a new device: the observation goes on.
@@ -239,21 +184,16 @@ fn a_value_is_waited_for() {
     let mut client = rig.camera();
     let found = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| {
-            rig.edge_core
-                .wait_for_value("cam1", "/33311/0/5703", LIMIT, |value| value == b"3")
+            rig.edge_core.wait_for_value("cam1", "/33311/0/5703", LIMIT, |value| value == b"3")
         });
         for value in ["1", "2", "3"] {
-            client
-                .call("write", one(json!(5703), value.as_bytes()))
-                .unwrap();
+            client.call("write", one(json!(5703), value.as_bytes())).unwrap();
         }
         waiting.join().unwrap()
     });
     assert_eq!(found, Ok(b"3".to_vec()));
     let zero = std::time::Duration::ZERO;
-    let never = rig
-        .edge_core
-        .wait_for_value("cam1", "/33311/0/5703", zero, |_| false);
+    let never = rig.edge_core.wait_for_value("cam1", "/33311/0/5703", zero, |_| false);
     assert!(never.unwrap_err().contains("at last Some(\"3\")"));
 }
 
@@ -275,10 +215,7 @@ fn the_record_has_everything_in_order() {
             (Direction::FromEdgeCore, "answer"),
         ]
     );
-    assert_eq!(
-        record[2].values()[2],
-        ("/33311/0/5703".to_owned(), b"ro".to_vec())
-    );
+    assert_eq!(record[2].values()[2], ("/33311/0/5703".to_owned(), b"ro".to_vec()));
     assert_eq!(record[2].id, json!("call-2"));
     assert_eq!(record[3].id, json!("call-2"));
 }

@@ -13,10 +13,7 @@ fn a_wrong_secret_is_refused() {
     let s3 = s3_with(b"content");
     let mut client = Client::of(&s3);
     client.secret.push('x');
-    assert_eq!(
-        client.get("/bucket/key").error(),
-        (403, "SignatureDoesNotMatch".to_owned())
-    );
+    assert_eq!(client.get("/bucket/key").error(), (403, "SignatureDoesNotMatch".to_owned()));
     let refused = client.put("/bucket/new", b"new");
     assert_eq!(refused.error(), (403, "SignatureDoesNotMatch".to_owned()));
     assert_eq!(s3.read("bucket", "new"), None);
@@ -25,14 +22,8 @@ fn a_wrong_secret_is_refused() {
 #[test]
 fn an_unknown_key_is_refused() {
     let s3 = s3_with(b"content");
-    let client = Client {
-        access_key_id: "OTHER".to_owned(),
-        ..Client::of(&s3)
-    };
-    assert_eq!(
-        client.get("/bucket/key").error(),
-        (403, "InvalidAccessKeyId".to_owned())
-    );
+    let client = Client { access_key_id: "OTHER".to_owned(), ..Client::of(&s3) };
+    assert_eq!(client.get("/bucket/key").error(), (403, "InvalidAccessKeyId".to_owned()));
 }
 
 #[test]
@@ -47,17 +38,10 @@ fn a_date_more_than_15_minutes_off_is_refused() {
         (now + minutes(16), 403),
         (SystemTime::UNIX_EPOCH, 403),
     ] {
-        let answer = Client {
-            time,
-            ..Client::of(&s3)
-        }
-        .get("/bucket/key");
+        let answer = Client { time, ..Client::of(&s3) }.get("/bucket/key");
         assert_eq!(answer.status, status, "{}", answer.text());
         if status != 200 {
-            assert_eq!(
-                answer.element("Code").as_deref(),
-                Some("RequestTimeTooSkewed")
-            );
+            assert_eq!(answer.element("Code").as_deref(), Some("RequestTimeTooSkewed"));
         }
     }
 }
@@ -65,9 +49,7 @@ fn a_date_more_than_15_minutes_off_is_refused() {
 #[test]
 fn no_signature_is_refused() {
     let s3 = s3_with(b"content");
-    let answer = Client::of(&s3)
-        .exchange("GET", "/bucket/key", &[], b"")
-        .unwrap();
+    let answer = Client::of(&s3).exchange("GET", "/bucket/key", &[], b"").unwrap();
     assert_eq!(answer.error(), (403, "AccessDenied".to_owned()));
 }
 
@@ -75,19 +57,9 @@ fn no_signature_is_refused() {
 fn a_body_that_is_not_the_signed_one_is_refused() {
     let s3 = s3_with(b"old");
     let client = Client::of(&s3);
-    let signed = client.sign(
-        "PUT",
-        "/bucket/key",
-        &[],
-        SignableBody::Bytes(b"signed body"),
-    );
-    let answer = client
-        .exchange("PUT", "/bucket/key", &signed, b"changed one")
-        .unwrap();
-    assert_eq!(
-        answer.error(),
-        (400, "XAmzContentSHA256Mismatch".to_owned())
-    );
+    let signed = client.sign("PUT", "/bucket/key", &[], SignableBody::Bytes(b"signed body"));
+    let answer = client.exchange("PUT", "/bucket/key", &signed, b"changed one").unwrap();
+    assert_eq!(answer.error(), (400, "XAmzContentSHA256Mismatch".to_owned()));
     assert_eq!(s3.read("bucket", "key").as_deref(), Some(b"old".as_slice()));
     assert_eq!(s3.requests()[0].status, Some(400));
 }
@@ -97,13 +69,7 @@ fn unsigned_payloads_are_taken() {
     let s3 = s3_with(b"old");
     let client = Client::of(&s3);
     let signed = client.sign("PUT", "/bucket/key", &[], SignableBody::UnsignedPayload);
-    assert_eq!(
-        client
-            .exchange("PUT", "/bucket/key", &signed, b"any")
-            .unwrap()
-            .status,
-        200
-    );
+    assert_eq!(client.exchange("PUT", "/bucket/key", &signed, b"any").unwrap().status, 200);
     assert_eq!(s3.read("bucket", "key").as_deref(), Some(b"any".as_slice()));
 }
 
@@ -123,45 +89,28 @@ fn chunked_uploads_are_taken_if_their_checksum_is_right() {
         let target = format!("/bucket/chunked-{status}");
         let kind = SignableBody::StreamingUnsignedPayloadTrailer;
         let signed = client.sign("PUT", &target, &headers, kind);
-        let answer = client
-            .exchange("PUT", &target, &signed, body.as_bytes())
-            .unwrap();
+        let answer = client.exchange("PUT", &target, &signed, body.as_bytes()).unwrap();
         assert_eq!(answer.status, status, "{}", answer.text());
     }
-    assert_eq!(
-        s3.read("bucket", "chunked-200").as_deref(),
-        Some(b"123456789".as_slice())
-    );
+    assert_eq!(s3.read("bucket", "chunked-200").as_deref(), Some(b"123456789".as_slice()));
 }
 
 #[test]
 fn the_wrong_region_is_told_the_right_one() {
     let region = "eu-central-1".to_owned();
-    let s3 = S3::start(Options {
-        region,
-        ..Options::default()
-    });
+    let s3 = S3::start(Options { region, ..Options::default() });
     let answer = Client::of(&s3).get("/bucket/key");
-    assert_eq!(
-        answer.error(),
-        (400, "AuthorizationHeaderMalformed".to_owned())
-    );
+    assert_eq!(answer.error(), (400, "AuthorizationHeaderMalformed".to_owned()));
     assert_eq!(answer.element("Region").as_deref(), Some("eu-central-1"));
 }
 
 #[test]
 fn a_session_token_is_required_where_one_is_set() {
     let session_token = Some("session".to_owned());
-    let s3 = S3::start(Options {
-        session_token,
-        ..Options::default()
-    });
+    let s3 = S3::start(Options { session_token, ..Options::default() });
     s3.put("bucket", "key", b"content");
     let get = |token: Option<&str>| {
-        let client = Client {
-            token: token.map(str::to_owned),
-            ..Client::of(&s3)
-        };
+        let client = Client { token: token.map(str::to_owned), ..Client::of(&s3) };
         client.get("/bucket/key")
     };
     assert_eq!(get(Some("session")).status, 200);
@@ -177,10 +126,7 @@ fn headers_of_s3_have_to_be_signed() {
     signed.push(("x-amz-expected-bucket-owner".to_owned(), "1".to_owned()));
     let answer = client.exchange("GET", "/bucket/key", &signed, b"").unwrap();
     assert_eq!(answer.error(), (403, "AccessDenied".to_owned()));
-    assert_eq!(
-        answer.element("HeadersNotSigned").as_deref(),
-        Some("x-amz-expected-bucket-owner")
-    );
+    assert_eq!(answer.element("HeadersNotSigned").as_deref(), Some("x-amz-expected-bucket-owner"));
 }
 
 #[test]
@@ -190,13 +136,7 @@ fn a_signature_over_the_path_as_sent_is_refused_where_s3_encodes_it() {
     let client = Client::of(&s3);
     let right = client.sign("GET", "/bucket/a%2Bb", &[], SignableBody::Bytes(b""));
     let wrong = client.sign("GET", "/bucket/a+b", &[], SignableBody::Bytes(b""));
-    assert_eq!(
-        client
-            .exchange("GET", "/bucket/a+b", &right, b"")
-            .unwrap()
-            .status,
-        200
-    );
+    assert_eq!(client.exchange("GET", "/bucket/a+b", &right, b"").unwrap().status, 200);
     let refused = client.exchange("GET", "/bucket/a+b", &wrong, b"").unwrap();
     assert_eq!(refused.error(), (403, "SignatureDoesNotMatch".to_owned()));
 }
@@ -211,26 +151,13 @@ fn a_signature_in_the_query_is_taken_until_it_expires() {
     assert_eq!(get(&target).body, b"content");
 
     let other = target.replace("/bucket/key", "/bucket/none");
-    assert_eq!(
-        get(&other).error(),
-        (403, "SignatureDoesNotMatch".to_owned())
-    );
+    assert_eq!(get(&other).error(), (403, "SignatureDoesNotMatch".to_owned()));
 
-    let earlier = Client {
-        time: SystemTime::now() - 2 * minute,
-        ..Client::of(&s3)
-    };
+    let earlier = Client { time: SystemTime::now() - 2 * minute, ..Client::of(&s3) };
     let expired = earlier.presign("/bucket/key", minute);
     assert_eq!(get(&expired).error(), (403, "AccessDenied".to_owned()));
 
     let region = "eu-west-1".to_owned();
-    let elsewhere = Client {
-        region,
-        ..Client::of(&s3)
-    }
-    .presign("/bucket/key", minute);
-    assert_eq!(
-        get(&elsewhere).element("Region").as_deref(),
-        Some("us-east-1")
-    );
+    let elsewhere = Client { region, ..Client::of(&s3) }.presign("/bucket/key", minute);
+    assert_eq!(get(&elsewhere).element("Region").as_deref(), Some("us-east-1"));
 }

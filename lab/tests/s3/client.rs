@@ -65,8 +65,7 @@ impl Client {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Answer {
-        self.try_send(method, target, headers, body)
-            .expect("an answer")
+        self.try_send(method, target, headers, body).expect("an answer")
     }
 
     pub(crate) fn try_send(
@@ -107,12 +106,8 @@ impl Client {
         body: SignableBody<'_>,
     ) -> Vec<(String, String)> {
         let instructions = self.instructions(method, target, headers, body, s3_settings());
-        let signature = instructions
-            .headers()
-            .map(|(name, value)| (name.into(), value.into()));
-        let given = headers
-            .iter()
-            .map(|(name, value)| ((*name).into(), (*value).into()));
+        let signature = instructions.headers().map(|(name, value)| (name.into(), value.into()));
+        let given = headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         given.chain(signature).collect()
     }
 
@@ -150,19 +145,11 @@ impl Client {
     ) -> io::Result<Answer> {
         let mut stream = self.begin(method, target, headers, body)?;
         let (status, headers) = read_head(&mut stream)?;
-        let mut answer = Answer {
-            status,
-            headers,
-            body: Vec::new(),
-            broken: None,
-        };
+        let mut answer = Answer { status, headers, body: Vec::new(), broken: None };
         if method == "HEAD" || status == 204 || status == 304 {
             return Ok(answer);
         }
-        let read = match answer
-            .header("content-length")
-            .map(|length| length.parse().unwrap())
-        {
+        let read = match answer.header("content-length").map(|length| length.parse().unwrap()) {
             Some(length) => read_exactly(&mut stream, length, &mut answer.body),
             None => {
                 assert_eq!(answer.header("transfer-encoding"), Some("chunked"));
@@ -182,10 +169,7 @@ impl Client {
         body: &[u8],
     ) -> io::Result<BufReader<Box<dyn Stream>>> {
         let mut stream = self.connect()?;
-        let mut head = format!(
-            "{method} {target} HTTP/1.1\r\nhost: {}\r\n",
-            self.authority()
-        );
+        let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {}\r\n", self.authority());
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -205,9 +189,7 @@ impl Client {
             return Ok(Box::new(stream));
         };
         let mut roots = rustls::RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap())
-            .unwrap();
+        roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -235,10 +217,7 @@ impl<S: Read + Write> Stream for S {}
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn text(&self) -> String {
@@ -254,32 +233,20 @@ impl Answer {
         let (text, open, close) = (self.text(), format!("<{name}>"), format!("</{name}>"));
         text.split(&open)
             .skip(1)
-            .map(|part| {
-                part.split_once(&close)
-                    .expect("a closed element")
-                    .0
-                    .to_owned()
-            })
+            .map(|part| part.split_once(&close).expect("a closed element").0.to_owned())
             .collect()
     }
 
     /// Status and S3 error code.
     pub(crate) fn error(&self) -> (u16, String) {
-        (
-            self.status,
-            self.element("Code")
-                .unwrap_or_else(|| panic!("no error: {self:?}")),
-        )
+        (self.status, self.element("Code").unwrap_or_else(|| panic!("no error: {self:?}")))
     }
 }
 
 /// Status and headers.
 pub(crate) fn read_head(stream: &mut impl BufRead) -> io::Result<(u16, Vec<(String, String)>)> {
     let status = read_line(stream)?;
-    let status = status
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok());
+    let status = status.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
     let mut headers = Vec::new();
     loop {
@@ -299,11 +266,7 @@ pub(crate) fn read_exactly(
 ) -> io::Result<()> {
     let goal = body.len() + length;
     stream.take(length as u64).read_to_end(body)?;
-    if body.len() < goal {
-        Err(io::ErrorKind::UnexpectedEof.into())
-    } else {
-        Ok(())
-    }
+    if body.len() < goal { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
 }
 
 fn read_chunks(stream: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<()> {

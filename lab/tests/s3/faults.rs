@@ -15,21 +15,11 @@ fn a_status_is_answered_once_and_only_to_its_method() {
     let client = Client::of(&s3);
     s3.fail_next(Method::Put, Fault::Status(500, "InternalError"));
     s3.fail_next(Method::Any, Fault::Status(503, "SlowDown"));
-    assert_eq!(
-        client.get("/bucket/key").error(),
-        (503, "SlowDown".to_owned())
-    );
+    assert_eq!(client.get("/bucket/key").error(), (503, "SlowDown".to_owned()));
     assert_eq!(client.get("/bucket/key").status, 200);
-    assert_eq!(
-        client.put("/bucket/key", b"new").error(),
-        (500, "InternalError".to_owned())
-    );
+    assert_eq!(client.put("/bucket/key", b"new").error(), (500, "InternalError".to_owned()));
     assert_eq!(client.put("/bucket/key", b"new").status, 200);
-    let statuses: Vec<_> = s3
-        .requests()
-        .into_iter()
-        .map(|request| request.status)
-        .collect();
+    let statuses: Vec<_> = s3.requests().into_iter().map(|request| request.status).collect();
     assert_eq!(statuses, [Some(503), Some(200), Some(500), Some(200)]);
 }
 
@@ -38,14 +28,7 @@ fn any_answer_can_be_given() {
     let s3 = s3_with(b"content");
     let elsewhere = "http://127.0.0.1:1/bucket/key".to_owned();
     let headers = vec![("location", elsewhere.clone())];
-    s3.fail_next(
-        Method::Get,
-        Fault::Answer {
-            status: 307,
-            headers,
-            body: "<x/>".to_owned(),
-        },
-    );
+    s3.fail_next(Method::Get, Fault::Answer { status: 307, headers, body: "<x/>".to_owned() });
     let answer = Client::of(&s3).get("/bucket/key");
     assert_eq!((answer.status, answer.text().as_str()), (307, "<x/>"));
     assert_eq!(answer.header("location"), Some(elsewhere.as_str()));
@@ -62,11 +45,7 @@ fn an_answer_is_cut_after_exactly_so_many_bytes() {
         assert_eq!(answer.status, 200);
         assert_eq!(answer.header("content-length"), Some("3000000"));
         assert!(answer.broken.is_some());
-        assert!(
-            answer.body == whole[..length],
-            "{} bytes, not {length}",
-            answer.body.len()
-        );
+        assert!(answer.body == whole[..length], "{} bytes, not {length}", answer.body.len());
     }
     assert!(client.get("/bucket/key").body == whole);
 }
@@ -76,9 +55,7 @@ fn an_upload_is_cut() {
     let s3 = s3_with(b"other");
     let client = Client::of(&s3);
     s3.fail_next(Method::Put, Fault::Truncate(10));
-    client
-        .try_send("PUT", "/bucket/new", &[], &content(1000))
-        .unwrap_err();
+    client.try_send("PUT", "/bucket/new", &[], &content(1000)).unwrap_err();
     assert_eq!(s3.read("bucket", "new"), None);
     assert_eq!(s3.requests()[0].status, None);
 }
@@ -110,9 +87,7 @@ fn a_request_is_read_and_not_answered() {
     let client = Client::of(&s3);
     for method in ["GET", "HEAD", "PUT"] {
         s3.fail_next(Method::Any, Fault::Close);
-        client
-            .try_send(method, "/bucket/key", &[], b"")
-            .unwrap_err();
+        client.try_send(method, "/bucket/key", &[], b"").unwrap_err();
     }
     assert!(s3.requests().iter().all(|request| request.status.is_none()));
     assert_eq!(client.get("/bucket/key").body, b"content");
@@ -121,10 +96,7 @@ fn a_request_is_read_and_not_answered() {
 #[test]
 fn a_get_is_held_in_its_body_until_it_is_released() {
     for tls in [false, true] {
-        let s3 = S3::start(Options {
-            tls,
-            ..Options::default()
-        });
+        let s3 = S3::start(Options { tls, ..Options::default() });
         let whole = content(200_000);
         s3.put("bucket", "key", &whole);
         let gate = Gate::new();

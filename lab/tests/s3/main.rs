@@ -16,7 +16,5 @@ fn s3_with(content: &[u8]) -> S3 {
 
 /// Bytes that differ along the way.
 fn content(length: usize) -> Vec<u8> {
-    (0..length)
-        .map(|index| (index * 7 + index / 251) as u8)
-        .collect()
+    (0..length).map(|index| (index * 7 + index / 251) as u8).collect()
 }

@@ -12,15 +12,9 @@ fn a_signed_get_returns_the_object() {
     let s3 = S3::start(Options::default());
     s3.put("models", "digits/digits.tar.gz", b"content");
     let answer = Client::of(&s3).get("/models/digits/digits.tar.gz");
-    assert_eq!(
-        (answer.status, answer.body.as_slice()),
-        (200, b"content".as_slice())
-    );
+    assert_eq!((answer.status, answer.body.as_slice()), (200, b"content".as_slice()));
     // MD5 of "content".
-    assert_eq!(
-        answer.header("etag"),
-        Some("\"9a0364b9e99bb480dd25e1f0284c8555\"")
-    );
+    assert_eq!(answer.header("etag"), Some("\"9a0364b9e99bb480dd25e1f0284c8555\""));
     assert!(answer.header("date").is_some());
     assert_eq!(answer.header("x-amz-request-id"), Some("LAB0000000000000"));
 }
@@ -30,23 +24,11 @@ fn what_is_not_there_is_named() {
     let s3 = S3::start(Options::default());
     s3.put("bucket", "folder/key", b"content");
     let client = Client::of(&s3);
-    assert_eq!(
-        client.get("/none/key").error(),
-        (404, "NoSuchBucket".to_owned())
-    );
-    assert_eq!(
-        client.get("/bucket/none").error(),
-        (404, "NoSuchKey".to_owned())
-    );
+    assert_eq!(client.get("/none/key").error(), (404, "NoSuchBucket".to_owned()));
+    assert_eq!(client.get("/bucket/none").error(), (404, "NoSuchKey".to_owned()));
     // A folder is not an object.
-    assert_eq!(
-        client.get("/bucket/folder").error(),
-        (404, "NoSuchKey".to_owned())
-    );
-    assert_eq!(
-        client.put("/none/key", b"x").error(),
-        (404, "NoSuchBucket".to_owned())
-    );
+    assert_eq!(client.get("/bucket/folder").error(), (404, "NoSuchKey".to_owned()));
+    assert_eq!(client.put("/none/key", b"x").error(), (404, "NoSuchBucket".to_owned()));
     assert_eq!(client.send("HEAD", "/bucket/none", &[], b"").status, 404);
 }
 
@@ -69,10 +51,7 @@ fn ranges() {
         assert_eq!(answer.body, whole[expected], "{range}");
         assert_eq!(answer.header("content-range"), Some(shown));
     }
-    for (target, range) in [
-        ("/bucket/key", "bytes=10000-"),
-        ("/bucket/empty", "bytes=0-"),
-    ] {
+    for (target, range) in [("/bucket/key", "bytes=10000-"), ("/bucket/empty", "bytes=0-")] {
         let answer = client.send("GET", target, &[("range", range)], b"");
         assert_eq!(answer.error(), (416, "InvalidRange".to_owned()));
     }
@@ -84,14 +63,7 @@ fn conditions_of_a_get() {
     let client = Client::of(&s3);
     let etag = client.get("/bucket/key").header("etag").unwrap().to_owned();
     let status = |name: &str, value: &str| {
-        client
-            .send(
-                "GET",
-                "/bucket/key",
-                &[(name, value), ("range", "bytes=1-")],
-                b"",
-            )
-            .status
+        client.send("GET", "/bucket/key", &[(name, value), ("range", "bytes=1-")], b"").status
     };
     assert_eq!(status("if-match", &etag), 206);
     assert_eq!(status("if-match", "\"other\""), 412);
@@ -107,10 +79,7 @@ fn head_tells_size_and_etag() {
     let answer = Client::of(&s3).send("HEAD", "/bucket/key", &[], b"");
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-length"), Some("7"));
-    assert_eq!(
-        answer.header("etag"),
-        Some("\"9a0364b9e99bb480dd25e1f0284c8555\"")
-    );
+    assert_eq!(answer.header("etag"), Some("\"9a0364b9e99bb480dd25e1f0284c8555\""));
 }
 
 #[test]
@@ -123,10 +92,7 @@ fn put_get_delete() {
     assert_eq!(client.get(target).body, large);
     assert_eq!(s3.read("bucket", "new/folder/key"), Some(large));
     let replaced = client.put(target, b"content");
-    assert_eq!(
-        replaced.header("etag"),
-        Some("\"9a0364b9e99bb480dd25e1f0284c8555\"")
-    );
+    assert_eq!(replaced.header("etag"), Some("\"9a0364b9e99bb480dd25e1f0284c8555\""));
     assert_eq!(client.get(target).body, b"content");
     // The second time there is nothing left to delete, which is no error.
     for _ in 0..2 {
@@ -139,16 +105,10 @@ fn put_get_delete() {
 #[test]
 fn objects_live_below_the_root() {
     let root = tempfile::tempdir().unwrap();
-    let options = Options {
-        root: Some(root.path().to_owned()),
-        ..Options::default()
-    };
+    let options = Options { root: Some(root.path().to_owned()), ..Options::default() };
     let s3 = S3::start(options.clone());
     s3.put("bucket", "folder/key", b"stored");
-    assert_eq!(
-        fs::read(root.path().join("bucket/folder/key")).unwrap(),
-        b"stored"
-    );
+    assert_eq!(fs::read(root.path().join("bucket/folder/key")).unwrap(), b"stored");
     fs::write(root.path().join("bucket/by-hand"), b"by hand").unwrap();
     assert_eq!(Client::of(&s3).get("/bucket/by-hand").body, b"by hand");
     drop(s3);
@@ -176,21 +136,12 @@ fn keys_with_every_kind_of_character() {
         let answer = client.put(&target, key.as_bytes());
         assert_eq!(answer.status, 200, "{key}: {}", answer.text());
         assert_eq!(client.get(&target).body, key.as_bytes(), "{key}");
-        assert_eq!(
-            s3.read("bucket", key).as_deref(),
-            Some(key.as_bytes()),
-            "{key}"
-        );
+        assert_eq!(s3.read("bucket", key).as_deref(), Some(key.as_bytes()), "{key}");
     }
-    let listed = client
-        .get("/bucket?encoding-type=url&list-type=2")
-        .elements("Key");
+    let listed = client.get("/bucket?encoding-type=url&list-type=2").elements("Key");
     assert_eq!(listed.len(), keys.len() + 1);
     for (encoded, _) in keys {
-        assert!(
-            listed.iter().any(|key| key == encoded),
-            "{encoded} is not in {listed:?}"
-        );
+        assert!(listed.iter().any(|key| key == encoded), "{encoded} is not in {listed:?}");
     }
 }
 
@@ -217,18 +168,11 @@ fn multipart_uploads() {
     let document = format!("<CompleteMultipartUpload>{list}</CompleteMultipartUpload>");
     let completed = client.send("POST", &target, &[], document.as_bytes());
     assert_eq!(completed.status, 200, "{}", completed.text());
-    assert!(
-        completed
-            .element("ETag")
-            .is_some_and(|etag| etag.contains("-2"))
-    );
+    assert!(completed.element("ETag").is_some_and(|etag| etag.contains("-2")));
     assert!(s3.read("bucket", "large one") == Some(parts.concat()));
 
     let created = client.send("POST", "/bucket/aborted?uploads=", &[], b"");
-    let target = format!(
-        "/bucket/aborted?uploadId={}",
-        created.element("UploadId").unwrap()
-    );
+    let target = format!("/bucket/aborted?uploadId={}", created.element("UploadId").unwrap());
     assert_eq!(client.send("DELETE", &target, &[], b"").status, 204);
     assert_eq!(s3.read("bucket", "aborted"), None);
 }
@@ -241,35 +185,23 @@ fn list_objects_v2() {
     }
     let client = Client::of(&s3);
     let all = client.get("/bucket?list-type=2");
-    assert_eq!(
-        all.elements("Key"),
-        ["a", "folder/1", "folder/2", "folder/3", "z"]
-    );
+    assert_eq!(all.elements("Key"), ["a", "folder/1", "folder/2", "folder/3", "z"]);
     assert_eq!(all.elements("Size"), ["1", "8", "8", "8", "1"]);
 
     let top = client.get("/bucket?delimiter=%2F&list-type=2");
     assert_eq!(top.elements("Key"), ["a", "z"]);
-    assert!(
-        top.element("CommonPrefixes")
-            .is_some_and(|prefix| prefix.contains("folder/"))
-    );
+    assert!(top.element("CommonPrefixes").is_some_and(|prefix| prefix.contains("folder/")));
 
     let query = "list-type=2&max-keys=2&prefix=folder%2F";
     let first = client.get(&format!("/bucket?{query}"));
     assert_eq!(first.elements("Key"), ["folder/1", "folder/2"]);
     assert_eq!(first.element("IsTruncated").as_deref(), Some("true"));
-    let token = first
-        .element("NextContinuationToken")
-        .expect("a token")
-        .replace('/', "%2F");
+    let token = first.element("NextContinuationToken").expect("a token").replace('/', "%2F");
     let second = client.get(&format!("/bucket?continuation-token={token}&{query}"));
     assert_eq!(second.elements("Key"), ["folder/3"]);
     assert_eq!(second.element("IsTruncated").as_deref(), Some("false"));
 
-    assert_eq!(
-        client.get("/none?list-type=2").error(),
-        (404, "NoSuchBucket".to_owned())
-    );
+    assert_eq!(client.get("/none?list-type=2").error(), (404, "NoSuchBucket".to_owned()));
 }
 
 #[test]
@@ -277,54 +209,27 @@ fn requests_are_recorded_as_they_came() {
     let s3 = s3_with(b"other");
     s3.put("bucket", "a b", b"content");
     let client = Client::of(&s3);
-    client.send(
-        "GET",
-        "/bucket/a%20b?x-id=GetObject",
-        &[("range", "bytes=0-1")],
-        b"",
-    );
+    client.send("GET", "/bucket/a%20b?x-id=GetObject", &[("range", "bytes=0-1")], b"");
     client.get("/bucket/none");
     let requests = s3.requests();
     assert_eq!(requests.len(), 2);
     assert_eq!(requests[0].method, "GET");
     assert_eq!(requests[0].target, "/bucket/a%20b?x-id=GetObject");
     assert_eq!(requests[0].header("range"), Some("bytes=0-1"));
-    assert!(
-        requests[0]
-            .header("authorization")
-            .unwrap()
-            .starts_with("AWS4-HMAC-SHA256 ")
-    );
-    assert_eq!(
-        (requests[0].status, requests[1].status),
-        (Some(206), Some(404))
-    );
+    assert!(requests[0].header("authorization").unwrap().starts_with("AWS4-HMAC-SHA256 "));
+    assert_eq!((requests[0].status, requests[1].status), (Some(206), Some(404)));
 }
 
 #[test]
 fn https_with_its_own_ca() {
-    let s3 = S3::start(Options {
-        tls: true,
-        ..Options::default()
-    });
-    let other = S3::start(Options {
-        tls: true,
-        ..Options::default()
-    });
+    let s3 = S3::start(Options { tls: true, ..Options::default() });
+    let other = S3::start(Options { tls: true, ..Options::default() });
     s3.put("bucket", "key", b"content");
     let client = Client::of(&s3);
     assert!(client.endpoint.starts_with("https://127.0.0.1:"));
     assert_eq!(client.get("/bucket/key").body, b"content");
-    let stranger = Client {
-        ca_pem: other.ca_pem().map(str::to_owned),
-        ..Client::of(&s3)
-    };
-    let error = stranger
-        .try_send("GET", "/bucket/key", &[], b"")
-        .unwrap_err();
-    assert!(
-        error.to_string().contains("invalid peer certificate"),
-        "{error}"
-    );
+    let stranger = Client { ca_pem: other.ca_pem().map(str::to_owned), ..Client::of(&s3) };
+    let error = stranger.try_send("GET", "/bucket/key", &[], b"").unwrap_err();
+    assert!(error.to_string().contains("invalid peer certificate"), "{error}");
     assert_eq!(s3.requests().len(), 1);
 }
