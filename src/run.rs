@@ -85,11 +85,7 @@ async fn serve(
         agent: agent::Client::new(config.agent, executor.clone()),
         store,
         storage: config.storage,
-        io: s3::Io {
-            executor: executor.clone(),
-            clock: clock.clone(),
-            roots: s3::Roots::default(),
-        },
+        io: s3::Io { executor: executor.clone(), clock: clock.clone(), roots: config.roots },
         clock,
         random: Box::new(Uuid::new_v4),
         value_limit: config.value_limit,

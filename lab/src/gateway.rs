@@ -75,6 +75,12 @@ impl Plan {
         self
     }
 
+    /// S3 speaks TLS, with an authority of its own.
+    pub fn with_https(mut self) -> Self {
+        self.https = true;
+        self
+    }
+
     /// Nothing listens where the agent should.
     pub fn without_agent(mut self) -> Self {
         self.with_agent = false;
@@ -173,6 +179,11 @@ impl Plan {
             .env("SAPT_AWS_S3_BUCKET", BUCKET)
             .env("SAPT_AWS_S3_MODELS_DIR", MODELS)
             .env("SAPT_AWS_S3_DATA_DIR", DATA);
+        if let Some(authority) = s3.ca_pem() {
+            let bundle = self.directory().join("authority.pem");
+            fs::write(&bundle, authority).expect("there is room");
+            command.env("SAPT_CA_BUNDLE", bundle);
+        }
         for (variable, value) in &self.environment {
             match value {
                 Some(value) => command.env(variable, value),

@@ -9,7 +9,7 @@ use super::{Config, DeviceName, ReplyFormat, Storage};
 use crate::agent::Address;
 use crate::edge::resource::LARGEST_VALUE;
 use crate::logging::Levels;
-use crate::s3::{Bucket, Credentials, Endpoint, Region};
+use crate::s3::{Bucket, Credentials, Endpoint, Region, Roots};
 use crate::secret::Secret;
 
 /// One variable: its name, its default in words, and what it is for.
@@ -27,7 +27,7 @@ const fn variable(name: &'static str, default: &'static str, purpose: &'static s
 }
 
 /// Every variable, as the help text lists them.
-pub const VARIABLES: [Variable; 18] = [
+pub const VARIABLES: [Variable; 19] = [
     variable(
         "SAPT_PT_DEVICE_NAME",
         "sagemaker-edge-agent",
@@ -66,6 +66,11 @@ pub const VARIABLES: [Variable; 18] = [
         "where in the bucket inputs and outputs are; / for its root",
     ),
     variable("SAPT_AWS_ENDPOINT_URL", "AWS", "another S3 server, http:// or https:// (path style)"),
+    variable(
+        "SAPT_CA_BUNDLE",
+        "none",
+        "PEM file of authorities to trust beside the built-in ones, for https to another S3 server",
+    ),
     variable("SAPT_SYNC_WINDOW_S", "8", "seconds that a command may hold its request, 0 to 50"),
     variable("SAPT_VALUE_LIMIT", "16384", "largest resource value in bytes, 1024 to 65535"),
     variable("SAPT_REPLY_FORMAT", "sapt", "sapt, or jsonrpc for plain JSON-RPC 2.0 responses"),
@@ -105,6 +110,7 @@ impl Config {
             device_name: device_name.unwrap_or_else(default_device_name),
             edge_socket: reader.path("SAPT_EDGE_SOCKET", "/tmp/edge.sock"),
             agent: reader.agent_address(),
+            roots: reader.parsed("SAPT_CA_BUNDLE", roots).unwrap_or_default(),
             models_path: reader.path("SAPT_MODELS_PATH", "/models"),
             sync_window: reader.parsed("SAPT_SYNC_WINDOW_S", seconds).unwrap_or(SYNC_WINDOW),
             value_limit: reader.parsed("SAPT_VALUE_LIMIT", value_limit).unwrap_or(16 * 1024),
@@ -243,6 +249,12 @@ fn value_limit(text: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("must be a number of bytes from 1024 to {LARGEST_VALUE}"))
 }
 
+/// The authorities in a PEM file.
+fn roots(path: &str) -> Result<Roots, String> {
+    let pem = std::fs::read(path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    Roots::default().with_pem(&pem).map_err(|error| format!("{path}: {error}"))
+}
+
 fn reply_format(text: &str) -> Result<ReplyFormat, String> {
     match text {
         "sapt" => Ok(ReplyFormat::Sapt),
@@ -334,6 +346,7 @@ mod tests {
             ("SAPT_SAGE_SOCKET_FILE", "x"),
             ("SAPT_MAP_PORT", "70000"),
             ("SAPT_MODELS_PATH", "models"),
+            ("SAPT_CA_BUNDLE", "/nowhere/at-all.pem"),
             ("SAPT_AWS_REGION", "us east"),
             ("SAPT_AWS_S3_BUCKET", "a/b"),
             ("SAPT_AWS_ENDPOINT_URL", "ftp://x"),

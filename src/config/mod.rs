@@ -18,6 +18,7 @@ pub use view::view;
 
 use crate::agent::Address;
 use crate::logging::Levels;
+use crate::s3::Roots;
 
 /// What the operator decides.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub struct Config {
     pub edge_socket: PathBuf,
     /// Where the SageMaker Edge Agent listens.
     pub agent: Address,
+    /// Certificate authorities that may vouch for S3, beside the built-in ones.
+    pub roots: Roots,
     /// The directory of models and data; the agent must see it under the same path.
     pub models_path: PathBuf,
     /// How long a command may hold its request before it is acknowledged without its result.
