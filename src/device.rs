@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_lite::FutureExt;
 use smol::LocalExecutor;
+use smol::channel::{Receiver, Sender};
 
 use crate::command::{Commands, Error, METHODS, Reply, Request as Command};
 use crate::config::{self, ReplyFormat};
@@ -33,6 +34,9 @@ pub struct Device {
     settings: Settings,
     executor: Rc<LocalExecutor<'static>>,
     draining: Cell<bool>,
+    /// Requests that are not wholly answered yet.
+    answering: Cell<usize>,
+    answered: (Sender<()>, Receiver<()>),
 }
 
 /// How the device behaves.
@@ -54,7 +58,15 @@ impl Device {
         settings: Settings,
         executor: Rc<LocalExecutor<'static>>,
     ) -> Rc<Self> {
-        let device = Self { session, commands, settings, executor, draining: Cell::new(false) };
+        let device = Self {
+            session,
+            commands,
+            settings,
+            executor,
+            draining: Cell::new(false),
+            answering: Cell::new(0),
+            answered: smol::channel::bounded(1),
+        };
         device.session.set(vec![device.configuration(), device.health()]);
         Rc::new(device)
     }
@@ -64,7 +76,7 @@ impl Device {
         let activity = self.commands.context().activity.clone();
         loop {
             activity.changed().await;
-            self.session.publish(vec![self.health()]).await;
+            self.session.publish(|| vec![self.health()]).await;
             smol::Timer::after(SHOW_EVERY).await;
         }
     }
@@ -80,19 +92,27 @@ impl Device {
     /// Takes no more commands, and returns when those that run are done, or `deadline` has passed.
     pub async fn drain(&self, deadline: Duration) {
         self.draining.set(true);
-        let activity = self.commands.context().activity.clone();
         let done = async {
-            while activity.running() > 0 {
-                smol::Timer::after(Duration::from_millis(10)).await;
+            while self.answering.get() > 0 {
+                let _ = self.answered.1.recv().await;
             }
         };
         let late = async {
             smol::Timer::after(deadline).await;
-            log::error!("{} commands are given up: they take too long", activity.running());
+            log::error!("{} commands are given up: they take too long", self.answering.get());
         };
         done.or(late).await;
-        // What is under way to Edge Core arrives there.
-        self.session.publish(Vec::new()).await;
+    }
+
+    fn take(self: &Rc<Self>, request: Request) {
+        self.answering.set(self.answering.get() + 1);
+        let device = self.clone();
+        let answering = async move {
+            device.clone().answer(request).await;
+            device.answering.set(device.answering.get() - 1);
+            let _ = device.answered.0.try_send(());
+        };
+        self.executor.spawn(answering).detach();
     }
 
     async fn answer(self: Rc<Self>, request: Request) {
@@ -107,21 +127,20 @@ impl Device {
         // Let it begin, so that the status that is shown counts it.
         smol::future::yield_now().await;
         let begun = self.clone();
-        self.executor
-            .spawn(async move { begun.session.publish(vec![begun.status()]).await })
-            .detach();
+        let showing = async move { begun.session.publish(|| vec![begun.status()]).await };
+        self.executor.spawn(showing).detach();
         let in_time = async { Some((&mut running).await) };
         let too_late = async {
             smol::Timer::after(self.settings.sync_window).await;
             None
         };
         match in_time.or(too_late).await {
-            Some(reply) => request.acknowledge(self.result(reply)).await,
+            Some(reply) => request.acknowledge(|| self.result(reply)).await,
             None => {
                 let dispatched = Reply::dispatched(id, method).encode(self.settings.reply_format);
-                request.acknowledge(vec![(Resource::Command, dispatched), self.status()]).await;
+                request.acknowledge(|| vec![(Resource::Command, dispatched), self.status()]).await;
                 let reply = running.await;
-                self.session.publish(self.result(reply)).await;
+                self.session.publish(|| self.result(reply)).await;
             }
         }
     }
@@ -160,8 +179,7 @@ impl edge::Device for Requests {
         match (request.resource, request.operation) {
             (Resource::Command, Operation::Execute)
             | (Resource::Configuration, Operation::Write) => {
-                let device = self.0.clone();
-                self.0.executor.spawn(device.answer(request)).detach();
+                self.0.take(request);
             }
             (resource, operation) => {
                 let message = format!("{operation:?} is not possible on {}", resource.id());

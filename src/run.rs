@@ -56,6 +56,7 @@ pub fn run() -> Result<(), Error> {
         Config::from_environment(|name| std::env::var_os(name)).map_err(Error::Configuration)?;
     config.log_levels.install();
     let store = Store::open(config.models_path.clone()).map_err(Error::Store)?;
+    tell_recovery(&store);
     let signals = Signals::new([Signal::Term, Signal::Int]).map_err(Error::Signals)?;
     let executor = Rc::new(LocalExecutor::new());
     smol::block_on(executor.run(serve(config, store, signals, executor.clone())));
@@ -111,6 +112,20 @@ async fn serve(
     // The close itself is bounded by its own deadline.
     running.await;
     log::info!("sapt ends");
+}
+
+/// What a killed run left behind, and what was done about it.
+fn tell_recovery(store: &Store) {
+    let store::Recovery { put_back, removed, not_removed } = store.recovery();
+    for name in put_back {
+        log::info!("{name}: its previous version was put back after a run that was killed");
+    }
+    if *removed > 0 {
+        log::info!("{removed} leftovers of a run that was killed were removed");
+    }
+    for error in not_removed {
+        log::error!("a leftover of a run that was killed stays and takes space: {error}");
+    }
 }
 
 fn name(signal: Option<Result<Signal, std::io::Error>>) -> &'static str {

@@ -11,6 +11,9 @@ use super::method::Method;
 use super::reply::{object, text};
 use super::request::Id;
 
+/// The value has to fit, whatever the system says about the agent.
+const LONGEST_DETAIL: usize = 300;
+
 /// Knows what runs. Who shows it waits for [`Activity::changed`].
 pub struct Activity {
     state: RefCell<State>,
@@ -66,11 +69,6 @@ impl Activity {
         let _ = self.changes.recv().await;
     }
 
-    /// How many commands run.
-    pub fn running(&self) -> usize {
-        self.state.borrow().running.len()
-    }
-
     /// The value of the status resource: `{"predict":"idle",…}`.
     pub fn status(&self) -> String {
         let state = self.state.borrow();
@@ -91,6 +89,7 @@ impl Activity {
             AgentHealth::Answering => ("answering", ""),
             AgentHealth::Unreachable(reason) => ("unreachable", reason.as_str()),
         };
+        let detail: String = detail.chars().take(LONGEST_DETAIL).collect();
         let running = state.running.values().map(|running| {
             let number = |bytes| Value::Number(Number::U64(bytes));
             object([
@@ -103,7 +102,7 @@ impl Activity {
         });
         json::to_string(&object([
             ("version", text(env!("CARGO_PKG_VERSION"))),
-            ("agent", object([("state", text(agent)), ("detail", text(detail))])),
+            ("agent", object([("state", text(agent)), ("detail", text(&detail))])),
             ("storage", text(&state.storage)),
             ("running", Value::Array(running.collect())),
         ]))

@@ -103,10 +103,11 @@ impl Session {
     }
 
     /// New values for resources, kept for later where there is no connection. Returns when Edge
-    /// Core has them.
-    pub async fn publish(&self, values: Vec<(Resource, String)>) {
+    /// Core has them. `values` is asked when it is their turn, so that what is published last is
+    /// what is true last.
+    pub async fn publish(&self, values: impl FnOnce() -> Vec<(Resource, String)>) {
         let _in_order = self.order.lock().await;
-        self.set(values);
+        self.set(values());
         self.send_unsent().await;
     }
 
@@ -159,7 +160,7 @@ impl Session {
                 self.identity.device_id
             );
             // What changed while the registration was under way.
-            self.publish(Vec::new()).await;
+            self.publish(Vec::new).await;
             std::future::pending().await
         };
         let pumping = connection
@@ -204,9 +205,9 @@ impl Session {
 impl Request {
     /// Answers the request with "ok", after these values were written: the cloud's reply carries
     /// the resource's value at that moment.
-    pub async fn acknowledge(self, values: Vec<(Resource, String)>) {
+    pub async fn acknowledge(self, values: impl FnOnce() -> Vec<(Resource, String)>) {
         let _in_order = self.session.order.lock().await;
-        self.session.set(values);
+        self.session.set(values());
         self.session.send_unsent().await;
         if self.received.elapsed() < ANSWER_WITHIN {
             self.link.say(message::acknowledgement(&self.id));
