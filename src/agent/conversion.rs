@@ -134,7 +134,7 @@ fn spec(metadata: proto::TensorMetadata) -> Result<TensorSpec, Malformed> {
     let unknown = Malformed::UnknownDataType(metadata.data_type);
     Ok(TensorSpec {
         name: metadata.name,
-        element: element(metadata.data_type).ok_or(unknown)?,
+        element: ElementType::from_wire(metadata.data_type).ok_or(unknown)?,
         shape: metadata.shape,
     })
 }
@@ -143,7 +143,7 @@ fn into_proto(tensors: Vec<Tensor>) -> Vec<proto::Tensor> {
     let tensor = |tensor: Tensor| proto::Tensor {
         tensor_metadata: Some(proto::TensorMetadata {
             name: tensor.spec.name,
-            data_type: data_type(tensor.spec.element).into(),
+            data_type: tensor.spec.element.to_wire(),
             shape: tensor.spec.shape,
         }),
         data: Some(proto::tensor::Data::ByteData(tensor.data)),
@@ -161,30 +161,6 @@ fn write_tensors(writer: &mut Writer, number: u32, tensors: Vec<proto::Tensor>) 
             writer.begin(4, bytes.len());
             writer.bytes(bytes);
         }
-    }
-}
-
-fn element(number: i32) -> Option<ElementType> {
-    Some(match proto::DataType::try_from(number).ok()? {
-        proto::DataType::Uint8 => ElementType::Uint8,
-        proto::DataType::Int16 => ElementType::Int16,
-        proto::DataType::Int32 => ElementType::Int32,
-        proto::DataType::Int64 => ElementType::Int64,
-        proto::DataType::Float16 => ElementType::Float16,
-        proto::DataType::Float32 => ElementType::Float32,
-        proto::DataType::Float64 => ElementType::Float64,
-    })
-}
-
-fn data_type(element: ElementType) -> proto::DataType {
-    match element {
-        ElementType::Uint8 => proto::DataType::Uint8,
-        ElementType::Int16 => proto::DataType::Int16,
-        ElementType::Int32 => proto::DataType::Int32,
-        ElementType::Int64 => proto::DataType::Int64,
-        ElementType::Float16 => proto::DataType::Float16,
-        ElementType::Float32 => proto::DataType::Float32,
-        ElementType::Float64 => proto::DataType::Float64,
     }
 }
 
@@ -265,13 +241,14 @@ mod tests {
     }
 
     #[test]
-    fn every_data_type_is_known_and_no_other() {
-        for number in 0..7 {
-            let element = element(number).unwrap();
-            assert_eq!(data_type(element) as i32, number);
+    fn every_data_type_of_the_interface_is_known_and_no_other() {
+        for number in -1..9 {
+            let element = ElementType::from_wire(number);
+            assert_eq!(element.is_some(), proto::DataType::try_from(number).is_ok());
+            if let Some(element) = element {
+                assert_eq!(element.to_wire(), number);
+            }
         }
-        assert_eq!(element(7), None);
-        assert_eq!(element(-1), None);
     }
 
     #[test]
