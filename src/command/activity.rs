@@ -130,23 +130,28 @@ impl Activity {
 
     /// A command begins. It counts as running until its progress ends.
     pub(super) fn begin(self: &Rc<Self>, id: &Id, method: Option<&Method>) -> Progress {
+        // Whatever names the cloud makes up, only methods have a state.
         let name = match method {
-            // Whatever names the cloud makes up, what is kept of them stays small.
-            None | Some(Method::Unknown(_)) => "unknown".to_owned(),
-            Some(method) => method.name().to_owned(),
+            None | Some(Method::Unknown(_) | Method::Configure) => None,
+            Some(method) => Some(method.name().to_owned()),
         };
         let mut state = self.state.borrow_mut();
         state.started += 1;
         let number = state.started;
-        match state.methods.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, method)) => method.running += 1,
-            None => state.methods.push((name.clone(), MethodState { running: 1, failed: false })),
+        if let Some(name) = &name {
+            match state.methods.iter_mut().find(|(known, _)| known == name) {
+                Some((_, method)) => method.running += 1,
+                None => {
+                    state.methods.push((name.clone(), MethodState { running: 1, failed: false }));
+                }
+            }
         }
         let id: String = match id {
             Id::Text(text) => text.chars().take(64).collect(),
             other => other.to_string(),
         };
-        let running = Running { id, method: name.clone(), phase: "started", bytes: 0, total: None };
+        let method = method.map_or("", Method::name).to_owned();
+        let running = Running { id, method, phase: "started", bytes: 0, total: None };
         state.running.insert(number, running);
         self.note();
         Progress { activity: self.clone(), number, name, failed: true }
@@ -161,7 +166,7 @@ impl Activity {
 pub(super) struct Progress {
     activity: Rc<Activity>,
     number: u64,
-    name: String,
+    name: Option<String>,
     failed: bool,
 }
 
@@ -197,7 +202,8 @@ impl Drop for Progress {
     fn drop(&mut self) {
         let mut state = self.activity.state.borrow_mut();
         state.running.remove(&self.number);
-        if let Some((_, method)) = state.methods.iter_mut().find(|(name, _)| *name == self.name) {
+        let mut methods = state.methods.iter_mut();
+        if let Some((_, method)) = methods.find(|(name, _)| self.name.as_ref() == Some(name)) {
             method.running -= 1;
             method.failed = self.failed;
         }
@@ -229,10 +235,10 @@ mod tests {
         assert_eq!(value(&activity.status()), json!({"predict": "idle"}));
         drop(activity.begin(&id, Some(&Method::LoadModel)));
         assert_eq!(value(&activity.status()), json!({"predict": "idle", "loadModel": "error"}));
-        for name in 0..100 {
-            activity.begin(&id, Some(&Method::Unknown(name.to_string()))).end(false);
-        }
-        assert_eq!(value(&activity.status()).as_object().unwrap().len(), 3);
+        activity.begin(&id, Some(&Method::Unknown("x".to_owned()))).end(false);
+        activity.begin(&id, Some(&Method::Configure)).end(false);
+        activity.begin(&id, None).end(false);
+        assert_eq!(value(&activity.status()).as_object().unwrap().len(), 2);
     }
 
     #[test]
