@@ -11,7 +11,8 @@ use super::method::Method;
 use super::reply::{object, text};
 use super::request::Id;
 
-/// The value has to fit, whatever the system says about the agent.
+/// The value has to fit, whatever runs and whatever the system says about the agent.
+const MOST_SHOWN: usize = 16;
 const LONGEST_DETAIL: usize = 300;
 
 /// Knows what runs. Who shows it waits for [`Activity::changed`].
@@ -90,7 +91,7 @@ impl Activity {
             AgentHealth::Unreachable(reason) => ("unreachable", reason.as_str()),
         };
         let detail: String = detail.chars().take(LONGEST_DETAIL).collect();
-        let running = state.running.values().map(|running| {
+        let running = state.running.values().take(MOST_SHOWN).map(|running| {
             let number = |bytes| Value::Number(Number::U64(bytes));
             object([
                 ("id", text(&running.id)),

@@ -28,7 +28,7 @@ pub(super) fn describe(model: &Model) -> Value {
 fn describe_tensor(spec: &TensorSpec) -> Value {
     let shape = spec.shape.iter().map(|size| Value::Number(Number::I64(i64::from(*size))));
     object([
-        ("name", text(&String::from_utf8_lossy(&spec.name))),
+        ("name", text(&spec.name_text())),
         ("shape", Value::Array(shape.collect())),
         ("type", Value::Number(Number::I64(i64::from(spec.element.to_wire())))),
     ])

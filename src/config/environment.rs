@@ -72,7 +72,7 @@ pub const VARIABLES: [Variable; 19] = [
         "PEM file of authorities to trust beside the built-in ones, for https to another S3 server",
     ),
     variable("SAPT_SYNC_WINDOW_S", "8", "seconds that a command may hold its request, 0 to 50"),
-    variable("SAPT_VALUE_LIMIT", "16384", "largest resource value in bytes, 1024 to 65535"),
+    variable("SAPT_VALUE_LIMIT", "16384", "largest resource value in bytes, 4096 to 65535"),
     variable("SAPT_REPLY_FORMAT", "sapt", "sapt, or jsonrpc for plain JSON-RPC 2.0 responses"),
     variable("SAPT_LOG_LEVEL", "INFO,ERROR", "comma list of ERROR, WARN, INFO, DEBUG, TRACE"),
 ];
@@ -121,6 +121,9 @@ impl Config {
         if reader.problems.is_empty() { Ok(config) } else { Err(Problems(reader.problems)) }
     }
 }
+
+/// What the configuration, the status and the health always fit into.
+const SMALLEST_LIMIT: usize = 4096;
 
 const SYNC_WINDOW: Duration = Duration::from_secs(8);
 
@@ -243,10 +246,9 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 fn value_limit(text: &str) -> Result<usize, String> {
-    text.parse()
-        .ok()
-        .filter(|bytes| (1024..=LARGEST_VALUE).contains(bytes))
-        .ok_or_else(|| format!("must be a number of bytes from 1024 to {LARGEST_VALUE}"))
+    text.parse().ok().filter(|bytes| (SMALLEST_LIMIT..=LARGEST_VALUE).contains(bytes)).ok_or_else(
+        || format!("must be a number of bytes from {SMALLEST_LIMIT} to {LARGEST_VALUE}"),
+    )
 }
 
 /// The authorities in a PEM file.
@@ -353,6 +355,7 @@ mod tests {
             ("SAPT_SYNC_WINDOW_S", "60"),
             ("SAPT_SYNC_WINDOW_S", "NaN"),
             ("SAPT_VALUE_LIMIT", "70000"),
+            ("SAPT_VALUE_LIMIT", "4095"),
             ("SAPT_REPLY_FORMAT", "xml"),
             ("SAPT_LOG_LEVEL", "LOUD"),
         ] {

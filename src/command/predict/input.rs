@@ -51,11 +51,11 @@ fn by_tensor(
     preprocess: &Preprocess,
 ) -> Result<Vec<Tensor>, Error> {
     let wanted = || {
-        let names = specs.iter().map(|spec| String::from_utf8_lossy(&spec.name).into_owned());
+        let names = specs.iter().map(|spec| spec.name_text().into_owned());
         names.collect::<Vec<_>>().join(", ")
     };
     for (name, _) in contents {
-        if !specs.iter().any(|spec| spec.name == name.as_bytes()) {
+        if !specs.iter().any(|spec| spec.name_text() == *name) {
             return Err(Error::Inputs(format!(
                 "the model has no input {name:?}; its inputs are {}",
                 wanted()
@@ -63,11 +63,11 @@ fn by_tensor(
         }
     }
     let tensor =
-        |spec: &TensorSpec| match contents.iter().find(|(name, _)| spec.name == name.as_bytes()) {
+        |spec: &TensorSpec| match contents.iter().find(|(name, _)| spec.name_text() == *name) {
             Some((_, content)) => Ok(read_input(content.clone(), spec, preprocess)?),
             None => Err(Error::Inputs(format!(
                 "no URL was given for the input {:?}; the model's inputs are {}",
-                String::from_utf8_lossy(&spec.name),
+                spec.name_text(),
                 wanted()
             ))),
         };

@@ -53,7 +53,7 @@ pub(super) fn inline(outputs: &[Tensor], limit: usize) -> Result<Value, Error> {
     let shown = list(outputs.iter().map(|tensor| {
         let shape = tensor.spec.shape.iter();
         object([
-            ("name", text(&String::from_utf8_lossy(&tensor.spec.name))),
+            ("name", text(&tensor.spec.name_text())),
             ("type", Value::Number(Number::I64(i64::from(tensor.spec.element.to_wire())))),
             ("shape", list(shape.map(|size| Value::Number(Number::I64(i64::from(*size)))))),
             ("b64_data", Value::String(data_encoding::BASE64.encode(&tensor.data))),
