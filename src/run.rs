@@ -10,7 +10,7 @@ use smol::LocalExecutor;
 use uuid::Uuid;
 
 use crate::command::{Commands, Context, Surroundings};
-use crate::config::{Config, Problems};
+use crate::config::{Config, Problems, VARIABLES};
 use crate::device::{Device, Requests, Settings};
 use crate::edge::{Identity, Session};
 use crate::store::{self, Store};
@@ -56,6 +56,7 @@ pub fn run() -> Result<(), Error> {
         Config::from_environment(|name| std::env::var_os(name)).map_err(Error::Configuration)?;
     config.log_levels.install();
     let store = Store::open(config.models_path.clone()).map_err(Error::Store)?;
+    tell_unknown_variables();
     tell_recovery(&store);
     let signals = Signals::new([Signal::Term, Signal::Int]).map_err(Error::Signals)?;
     let executor = Rc::new(LocalExecutor::new());
@@ -112,6 +113,17 @@ async fn serve(
     // The close itself is bounded by its own deadline.
     running.await;
     log::info!("sapt ends");
+}
+
+/// A variable that nobody reads is most likely one that is misspelt.
+fn tell_unknown_variables() {
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        let known = VARIABLES.iter().any(|variable| variable.name == name);
+        if name.starts_with("SAPT_") && !known {
+            log::info!("{name} is set and means nothing here; sapt help run lists the variables");
+        }
+    }
 }
 
 /// What a killed run left behind, and what was done about it.

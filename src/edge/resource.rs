@@ -70,11 +70,13 @@ impl Default for Values {
 }
 
 impl Values {
-    /// Keeps a new value until Edge Core has it. One that is there already is not sent again.
+    /// Keeps a new value until Edge Core has it. One that is there already is not sent again,
+    /// unless it is a result: a second one that says the same is news to who observes it.
     pub fn set(&mut self, resource: Resource, text: String) {
         debug_assert!(text.len() <= LARGEST_VALUE);
         let index = resource.index();
-        if self.texts[index] != text {
+        let is_result = matches!(resource, Resource::Command | Resource::LastResult);
+        if is_result || self.texts[index] != text {
             self.texts[index] = text;
             self.unsent[index] = true;
         }
@@ -129,6 +131,8 @@ mod tests {
         values.set(Resource::Status, "{\"predict\":\"idle\"}".to_owned());
         let unsent = values.take_unsent();
         assert_eq!(unsent, [(Resource::Status, "{\"predict\":\"idle\"}".to_owned())]);
+        values.set(Resource::LastResult, "{}".to_owned());
+        assert_eq!(values.take_unsent(), [(Resource::LastResult, "{}".to_owned())]);
         values.forget(Resource::Configuration);
         assert_eq!(values.take_unsent().len(), 1);
         values.forget_sent();
