@@ -243,5 +243,5 @@ impl Client {
 
 /// A random number for delays; nothing secret hangs on it.
 fn random() -> u32 {
-    (uuid::Uuid::new_v4().as_u128() >> 96) as u32
+    fastrand::u32(..)
 }
