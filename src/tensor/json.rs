@@ -15,7 +15,8 @@ use super::{ElementType, Error, Format, Tensor, TensorSpec, shape};
 
 /// A document of tensors.
 pub(super) enum Document<'a> {
-    /// One object: its bytes go to every input of the model.
+    /// One object: its bytes go to every input of the model. What it is called does not matter to a
+    /// model of one input: an output of one model may be the input of another.
     One(JsonTensor<'a>),
     /// An array: each tensor goes to the input that it names.
     Many(Vec<JsonTensor<'a>>),
@@ -44,11 +45,14 @@ impl<'a> Document<'a> {
     /// The tensor for the one input `spec`.
     pub(super) fn into_tensor(self, spec: &TensorSpec) -> Result<Tensor, Error> {
         let mut tensors = match self {
-            Self::One(tensor) => vec![tensor],
+            Self::One(tensor) => return tensor.fit(spec, &Bytes::from(decode(&tensor.b64_data)?)),
             Self::Many(tensors) => tensors,
         };
         match (tensors.pop(), tensors.is_empty()) {
-            (Some(tensor), true) => tensor.fit(spec, &Bytes::from(decode(&tensor.b64_data)?)),
+            (Some(tensor), true) => {
+                tensor.check_name(spec)?;
+                tensor.fit(spec, &Bytes::from(decode(&tensor.b64_data)?))
+            }
             (last, _) => Err(Error::DoesNotFit {
                 found: format!(
                     "a JSON array of {} tensors",
@@ -71,16 +75,19 @@ pub(super) struct JsonTensor<'a> {
 }
 
 impl JsonTensor<'_> {
-    /// The input `spec` of these elements, if name, type, shape and size are its own.
-    fn fit(&self, spec: &TensorSpec, data: &Bytes) -> Result<Tensor, Error> {
-        if let Some(name) = &self.name
-            && *name != spec.name_text()
-        {
-            return Err(Error::Names {
+    /// Refuses another name than the input's.
+    fn check_name(&self, spec: &TensorSpec) -> Result<(), Error> {
+        match &self.name {
+            Some(name) if *name != spec.name_text() => Err(Error::Names {
                 problem: format!("the JSON tensor names {:?}", shortened(name)),
                 inputs: vec![spec.name_text().into_owned()],
-            });
+            }),
+            _ => Ok(()),
         }
+    }
+
+    /// The input `spec` of these elements, if type, shape and size are its own.
+    fn fit(&self, spec: &TensorSpec, data: &Bytes) -> Result<Tensor, Error> {
         if self.element.is_some_and(|element| element != spec.element) {
             return Err(self.does_not_fit(spec, data, type_advice(spec.element)));
         }
@@ -365,12 +372,13 @@ mod tests {
     }
 
     #[test]
-    fn name_shape_and_type_have_to_fit() {
+    fn shape_and_type_have_to_fit_and_names_in_arrays() {
         let specs = [spec(b"a", ElementType::Uint8, &[1, 4])];
         for good in [
             r#"{"name":"a","type":0,"shape":[1,4],"b64_data":"AQIDBA=="}"#,
             r#"{"name":"\u0061","type":"UINT8","shape":[4],"b64_data":"AQID\u0042A=="}"#,
             r#"{"name":null,"type":null,"shape":null,"b64_data":"AQID\nBA=="}"#,
+            r#"{"name":"b","b64_data":"AQIDBA=="}"#,
             r#"[{"b64_data":"AQIDBA=="}]"#,
             r#"[{"name":"a","b64_data":"AQIDBA=="}]"#,
         ] {
@@ -380,7 +388,7 @@ mod tests {
             assert_eq!(tensors[0].spec, specs[0], "{good}");
         }
         for bad in [
-            r#"{"name":"b","b64_data":"AQIDBA=="}"#,
+            r#"[{"name":"b","b64_data":"AQIDBA=="}]"#,
             r#"{"type":5,"b64_data":"AQIDBA=="}"#,
             r#"{"type":7,"b64_data":"AQIDBA=="}"#,
             r#"{"type":-1,"b64_data":"AQIDBA=="}"#,
