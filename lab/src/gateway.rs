@@ -37,6 +37,7 @@ pub struct Gateway {
     pub edge: EdgeCore,
     /// S3.
     pub s3: S3,
+    options: Options,
     plan: Plan,
 }
 
@@ -132,7 +133,7 @@ impl Plan {
         s3.put(BUCKET, ".keep", b"");
         let agent = self.with_agent.then(|| self.start_agent());
         let sapt = self.start_sapt(&s3, &options);
-        let gateway = Gateway { sapt, agent, edge, s3, plan: self };
+        let gateway = Gateway { sapt, agent, edge, s3, options, plan: self };
         if gateway.plan.register {
             gateway.wait_until_registered();
         }
@@ -205,6 +206,11 @@ impl Gateway {
         if let Err(error) = self.edge.wait_for_device(DEVICE, PATIENCE) {
             panic!("{error}; sapt said:\n{}", self.sapt.said());
         }
+    }
+
+    /// Starts `sapt` as it was started first: another one, or the next one after it was ended.
+    pub fn start_sapt(&self) -> Program {
+        self.plan.start_sapt(&self.s3, &self.options)
     }
 
     /// Starts the agent again, after it was ended.

@@ -1,6 +1,7 @@
 //! Stand-ins for what surrounds the translator on a gateway, and whole gateways made of them, for
 //! tests and the demo.
 
+pub mod bridge;
 pub mod edge_core;
 pub mod gateway;
 pub mod models;

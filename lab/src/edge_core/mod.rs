@@ -202,6 +202,26 @@ impl EdgeCore {
         self.shared.update(|state| state.violations.clone())
     }
 
+    /// Waits until the record is one that is wanted, and returns it.
+    pub fn wait_for_record(
+        &self,
+        limit: Duration,
+        accept: impl Fn(&[Exchange]) -> bool,
+    ) -> Result<Vec<Exchange>, String> {
+        let found = self.shared.wait(Some(Instant::now() + limit), |state| {
+            accept(&state.record).then(|| state.record.clone())
+        });
+        found.ok_or_else(|| {
+            let all: Vec<String> = self.record().iter().map(ToString::to_string).collect();
+            format!("the record did not come to that within {limit:?}:\n{}", all.join("\n"))
+        })
+    }
+
+    /// How many translators have said goodbye with a close frame so far.
+    pub fn goodbyes(&self) -> usize {
+        self.shared.update(|state| state.goodbyes)
+    }
+
     /// How many translator connections were accepted so far.
     pub fn connections(&self) -> usize {
         self.shared.update(|state| state.translators_accepted)

@@ -97,6 +97,8 @@ pub(super) struct State {
     pub(super) accepted: usize,
     /// How many of them were translators'.
     pub(super) translators_accepted: usize,
+    /// How many translators have sent a close frame.
+    pub(super) goodbyes: usize,
 }
 
 /// A client that was upgraded and is still there.
@@ -133,6 +135,7 @@ impl State {
             Opcode::Ping => self.push(connection, server_frame(Opcode::Pong, &payload)),
             Opcode::Pong => {}
             Opcode::Close => {
+                self.goodbyes += usize::from(client.role == Role::Translator);
                 self.push(connection, server_frame(Opcode::Close, &payload));
                 self.close(connection);
             }

@@ -1,0 +1,176 @@
+//! A socket in front of the agent's that carries everything to it and back, as gateways bridge the
+//! agent into a container. A test sees what goes to the agent, and can stop it half-way.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A bridge to an agent, which need not be there yet. It ends when it is dropped.
+pub struct Bridge {
+    port: Option<u16>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    to: PathBuf,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// What came on each connection, whether it was carried on or not.
+    heard: Vec<Vec<u8>>,
+    /// What contains these bytes, and what follows it, is not carried on.
+    hold: Option<Vec<u8>>,
+    /// Both ends of every connection.
+    sockets: Vec<UnixStream>,
+    ended: bool,
+}
+
+impl Bridge {
+    /// Listens on the unix socket `at` for the agent at `to`.
+    pub fn unix(at: &Path, to: &Path) -> Self {
+        let listener = UnixListener::bind(at)
+            .unwrap_or_else(|error| panic!("cannot listen on {}: {error}", at.display()));
+        Self::start(None, to, move || listener.accept().ok().map(|(socket, _)| socket))
+    }
+
+    /// Listens on a free port of 127.0.0.1 for the agent at `to`.
+    pub fn tcp(to: &Path) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let port = listener.local_addr().expect("it listens").port();
+        Self::start(Some(port), to, move || {
+            let (socket, _) = listener.accept().ok()?;
+            // Reading, writing and shutting down are the same for both kinds.
+            Some(UnixStream::from(OwnedFd::from(socket)))
+        })
+    }
+
+    /// The port, where it listens on one.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// How many connections there have been.
+    pub fn connections(&self) -> usize {
+        self.shared.lock().heard.len()
+    }
+
+    /// How often these bytes came from clients.
+    pub fn heard(&self, bytes: &[u8]) -> usize {
+        let state = self.shared.lock();
+        let count = |heard: &Vec<u8>| heard.windows(bytes.len()).filter(|at| *at == bytes).count();
+        state.heard.iter().map(count).sum()
+    }
+
+    /// From now on what contains these bytes does not reach the agent, nor does what follows it on
+    /// that connection.
+    pub fn hold(&self, bytes: &[u8]) {
+        self.shared.lock().hold = Some(bytes.to_vec());
+    }
+
+    /// Waits until these bytes have come from a client.
+    pub fn wait_for(&self, bytes: &[u8], limit: Duration) -> Result<(), String> {
+        let until = Instant::now() + limit;
+        while self.heard(bytes) == 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(format!("{:?} never came", String::from_utf8_lossy(bytes)));
+            }
+            let state = self.shared.lock();
+            let waited = self.shared.changed.wait_timeout(state, left.min(LOOK_AGAIN));
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+        }
+        Ok(())
+    }
+
+    fn start(
+        port: Option<u16>,
+        to: &Path,
+        accept: impl Fn() -> Option<UnixStream> + Send + 'static,
+    ) -> Self {
+        let (state, changed) = (Mutex::default(), Condvar::new());
+        let shared = Arc::new(Shared { to: to.to_owned(), state, changed });
+        let serving = shared.clone();
+        thread::spawn(move || {
+            while let Some(client) = accept() {
+                if serving.lock().ended {
+                    return;
+                }
+                serving.connect(client);
+            }
+        });
+        Self { port, shared }
+    }
+}
+
+/// A change between a look and a wait is noticed after this long.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.ended = true;
+        for socket in &state.sockets {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        drop(state);
+        // Wakes the thread that accepts on a port; one on a socket ends with the next client.
+        if let Some(port) = self.port {
+            let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn connect(self: &Arc<Self>, client: UnixStream) {
+        let number = {
+            let mut state = self.lock();
+            state.heard.push(Vec::new());
+            state.heard.len() - 1
+        };
+        // Without an agent the client is hung up on, as bridges do.
+        let Ok(agent) = UnixStream::connect(&self.to) else { return };
+        let copy = |socket: &UnixStream| socket.try_clone().expect("descriptors are left");
+        self.lock().sockets.extend([copy(&client), copy(&agent)]);
+        let (from, to, shared) = (copy(&client), copy(&agent), self.clone());
+        thread::spawn(move || {
+            carry(from, to, |bytes| shared.passes(number, bytes));
+        });
+        thread::spawn(move || carry(agent, client, |_| true));
+    }
+
+    /// Keeps what came, and tells whether it is to be carried on.
+    fn passes(&self, number: usize, bytes: &[u8]) -> bool {
+        let mut state = self.lock();
+        let hold = state.hold.clone();
+        let passes = state.heard.get_mut(number).is_none_or(|heard| {
+            heard.extend_from_slice(bytes);
+            hold.is_none_or(|hold| !heard.windows(hold.len()).any(|at| at == hold))
+        });
+        self.changed.notify_all();
+        passes
+    }
+}
+
+/// Copies until one side ends, then ends both.
+fn carry(mut from: UnixStream, mut to: UnixStream, passes: impl Fn(&[u8]) -> bool) {
+    let mut buffer = vec![0; 64 << 10];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        if passes(&buffer[..length]) && to.write_all(&buffer[..length]).is_err() {
+            break;
+        }
+    }
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
+}
