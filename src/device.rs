@@ -167,7 +167,7 @@ impl Device {
     }
 
     fn health(&self) -> (Resource, String) {
-        (Resource::Health, self.commands.context().activity.health())
+        (Resource::Health, self.commands.context().activity.health(self.settings.value_limit))
     }
 }
 

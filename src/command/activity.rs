@@ -12,7 +12,6 @@ use super::reply::{object, text};
 use super::request::Id;
 
 /// The value has to fit, whatever runs and whatever the system says about the agent.
-const MOST_SHOWN: usize = 16;
 const LONGEST_DETAIL: usize = 300;
 
 /// Knows what runs. Who shows it waits for [`Activity::changed`].
@@ -58,6 +57,19 @@ struct Running {
     total: Option<u64>,
 }
 
+impl Running {
+    fn show(&self) -> Value {
+        let number = |bytes| Value::Number(Number::U64(bytes));
+        object([
+            ("id", text(&self.id)),
+            ("method", text(&self.method)),
+            ("phase", text(self.phase)),
+            ("bytes", number(self.bytes)),
+            ("total", self.total.map_or(Value::Null, number)),
+        ])
+    }
+}
+
 impl Activity {
     /// Nothing runs.
     pub fn new() -> Rc<Self> {
@@ -82,8 +94,9 @@ impl Activity {
         json::to_string(&object(methods))
     }
 
-    /// The value of the health resource.
-    pub fn health(&self) -> String {
+    /// The value of the health resource, at most `limit` bytes: what has run for longest is shown,
+    /// and how many `more` commands run than there is room for.
+    pub fn health(&self, limit: usize) -> String {
         let state = self.state.borrow();
         let (agent, detail) = match &state.agent {
             AgentHealth::Unknown => ("unknown", ""),
@@ -91,22 +104,28 @@ impl Activity {
             AgentHealth::Unreachable(reason) => ("unreachable", reason.as_str()),
         };
         let detail: String = detail.chars().take(LONGEST_DETAIL).collect();
-        let running = state.running.values().take(MOST_SHOWN).map(|running| {
-            let number = |bytes| Value::Number(Number::U64(bytes));
-            object([
-                ("id", text(&running.id)),
-                ("method", text(&running.method)),
-                ("phase", text(running.phase)),
-                ("bytes", number(running.bytes)),
-                ("total", running.total.map_or(Value::Null, number)),
-            ])
-        });
-        json::to_string(&object([
-            ("version", text(env!("CARGO_PKG_VERSION"))),
-            ("agent", object([("state", text(agent)), ("detail", text(&detail))])),
-            ("storage", text(&state.storage)),
-            ("running", Value::Array(running.collect())),
-        ]))
+        let value = |shown: usize| {
+            let more = state.running.len() - shown;
+            let running = state.running.values().take(shown).map(Running::show);
+            let mut members = vec![
+                ("version", text(env!("CARGO_PKG_VERSION"))),
+                ("agent", object([("state", text(agent)), ("detail", text(&detail))])),
+                ("storage", text(&state.storage)),
+                ("running", Value::Array(running.collect())),
+            ];
+            if more > 0 {
+                members.push(("more", Value::Number(Number::U64(more as u64))));
+            }
+            json::to_string(&object(members))
+        };
+        // An entry takes more than 64 bytes: more of them than this would not fit anyway.
+        let mut shown = state.running.len().min(limit / 64);
+        let mut health = value(shown);
+        while health.len() > limit && shown > 0 {
+            shown -= 1;
+            health = value(shown);
+        }
+        health
     }
 
     /// What is known of the agent now.
@@ -250,7 +269,7 @@ mod tests {
         progress.advance(30);
         progress.advance(12);
         activity.set_agent(AgentHealth::Unreachable("it is gone".to_owned()));
-        let health = value(&activity.health());
+        let health = value(&activity.health(1024));
         assert_eq!(
             health["running"],
             json!([{"id": "none", "method": "loadModel", "phase": "pulling", "bytes": 42,
@@ -258,6 +277,25 @@ mod tests {
         );
         assert_eq!(health["agent"], json!({"state": "unreachable", "detail": "it is gone"}));
         progress.end(true);
-        assert_eq!(value(&activity.health())["running"], json!([]));
+        assert_eq!(value(&activity.health(1024))["running"], json!([]));
+    }
+
+    #[test]
+    fn health_fits_into_a_value() {
+        let activity = Activity::new();
+        let running: Vec<Progress> = (0..500)
+            .map(|number| {
+                activity.begin(&Id::Text(format!("{number:0>64}")), Some(&Method::ListModels))
+            })
+            .collect();
+        let text = activity.health(1024);
+        assert!(text.len() <= 1024);
+        let health = value(&text);
+        let shown = health["running"].as_array().unwrap();
+        assert!(!shown.is_empty());
+        assert_eq!(shown[0]["id"], format!("{:0>64}", 0));
+        assert_eq!(health["more"], 500 - shown.len());
+        drop(running);
+        assert!(value(&activity.health(1024)).get("more").is_none());
     }
 }
