@@ -174,6 +174,13 @@ impl Connection {
     }
 }
 
+impl Drop for Connection {
+    /// Who still waits for an answer learns at once that none comes.
+    fn drop(&mut self) {
+        self.link.waiting.borrow_mut().clear();
+    }
+}
+
 impl Link {
     /// Asks Edge Core for something and waits for its answer. When none comes in time the
     /// connection is given up.
