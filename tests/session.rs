@@ -1,4 +1,5 @@
 //! What Edge Core gets from `sapt`, message by message, and what the cloud sees of it.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as tests may")]
 
 use std::thread;
 use std::time::Instant;
