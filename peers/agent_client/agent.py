@@ -1,24 +1,14 @@
-"""An agent made from proto/agent.proto with grpcio, the C core that the vendor's agent uses, too.
+"""An agent made from proto/agent.proto with grpcio, the C core that the vendor's agent uses, too."""
 
-`python agent.py SOCKET` serves it until it is terminated, and prints each call that it received.
-"""
-
-import hashlib
 import pathlib
-import sys
-import threading
 from concurrent import futures
 
 import grpc
 
-PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto"
-sys.path.insert(0, str(PROTO))
-messages, services = grpc.protos_and_services("agent.proto")
-
-MESSAGE_LIMIT = 524_288_000
+from wire import OPTIONS, messages, services
 
 # Outside ASCII, and with the character that the wire's encoding is made of.
-LOAD_FAILURE = "le modèle n’est pas là (日本, 100%)"
+REFUSAL = "le modèle n’est pas là (日本, 100%)"
 
 
 def demo_model():
@@ -40,13 +30,25 @@ def echo_model():
     return messages.Model(name="echo", url="/models/echo")
 
 
+def refusing_model():
+    """Predicts nothing."""
+    return messages.Model(
+        name="refusing",
+        url="/models/refusing",
+        input_tensor_metadatas=demo_model().input_tensor_metadatas,
+    )
+
+
+MODELS = [demo_model(), echo_model(), refusing_model()]
+
+
 class Agent(services.AgentServicer):
     """The seven methods, on models in memory. `calls` has what was received: the method, the
     request, the seconds left, and the metadata."""
 
     def __init__(self):
         self.calls = []
-        self.models = {model.name: model for model in (demo_model(), echo_model())}
+        self.models = {model.name: model for model in MODELS}
         self.captures = {}
 
     def received(self, method, request, context):
@@ -71,7 +73,7 @@ class Agent(services.AgentServicer):
         if request.name in self.models:
             context.abort(grpc.StatusCode.ALREADY_EXISTS, f"{request.name} is loaded")
         if not pathlib.Path(request.url).is_dir():
-            context.abort(grpc.StatusCode.FAILED_PRECONDITION, LOAD_FAILURE)
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "no such directory")
         model = messages.Model(name=request.name, url=request.url)
         self.models[request.name] = model
         return messages.LoadModelResponse(model=model)
@@ -84,13 +86,9 @@ class Agent(services.AgentServicer):
 
     def Predict(self, request, context):
         self.received("Predict", request, context)
-        if request.name == "hang":
-            ended = threading.Event()
-            if context.add_callback(ended.set):
-                ended.wait()
-            self.calls.append(("cancelled", None, None, None))
-            return messages.PredictResponse()
         model = self.model(request.name, context)
+        if request.name == "refusing":
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, REFUSAL)
         if request.name == "echo":
             return messages.PredictResponse(tensors=request.tensors)
         [tensor] = request.tensors
@@ -122,35 +120,9 @@ class Agent(services.AgentServicer):
 
 def serve(agent, socket):
     """Serves `agent` on a unix socket; returns grpcio's server."""
-    server = grpc.server(
-        futures.ThreadPoolExecutor(max_workers=4),
-        options=[
-            ("grpc.max_receive_message_length", MESSAGE_LIMIT),
-            ("grpc.max_send_message_length", MESSAGE_LIMIT),
-        ],
-    )
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=4), options=OPTIONS)
     services.add_AgentServicer_to_server(agent, server)
     if not server.add_insecure_port(f"unix:{socket}"):
         raise OSError(f"cannot listen on {socket}")
     server.start()
     return server
-
-
-class Printing(Agent):
-    """Says what it received."""
-
-    def received(self, method, request, context):
-        super().received(method, request, context)
-        hashes = [
-            hashlib.sha256(tensor.byte_data).hexdigest()[:16]
-            for tensor in getattr(request, "tensors", [])
-        ]
-        left = context.time_remaining()
-        agent = dict(context.invocation_metadata()).get("user-agent")
-        print(method, request.ByteSize(), hashes, f"{left:.1f} s left", agent, flush=True)
-
-
-if __name__ == "__main__":
-    running = serve(Printing(), sys.argv[1])
-    print("ready", flush=True)
-    running.wait_for_termination()

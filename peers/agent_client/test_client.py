@@ -1,26 +1,18 @@
-"""The `sapt` binary against an agent of grpcio, commanded as Edge Core does.
-
-    pip install -r peers/agent_client/requirements.txt
-    SAPT=target/debug/sapt pytest peers/agent_client
-"""
+"""The `sapt` binary against an agent of grpcio, commanded as Edge Core does."""
 
 import base64
 import io
-import itertools
 import json
-import os
 import re
 import struct
-import subprocess
-import sys
 import uuid
 
 import numpy
 import pytest
 
-sys.path.insert(0, os.path.dirname(__file__))
-import agent as peer
-from edge_core import EdgeCore
+from agent_client import agent as peer
+from programs import Sapt
+from results import failed, succeeded
 
 INPUT = struct.pack("<3f", 0.5, -1.0, 8.0)
 OUTPUT = struct.pack("<3f", 1.0, -2.0, 16.0)
@@ -29,20 +21,12 @@ OUTPUT = struct.pack("<3f", 1.0, -2.0, 16.0)
 class System:
     """The agent, Edge Core and `sapt` between them."""
 
-    def __init__(self, directory):
-        self.models = directory / "models"
-        (self.models / "data").mkdir(parents=True)
+    def __init__(self, directory, edge_core):
         self.socket = directory / "agent.sock"
-        self.numbers = itertools.count(1)
         self.start_agent()
-        self.edge = EdgeCore(directory / "edge.sock")
-        environment = {name: value for name, value in os.environ.items() if name[:5] != "SAPT_"}
-        environment.update(
-            SAPT_EDGE_SOCKET=str(directory / "edge.sock"),
-            SAPT_AGENT_ADDRESS=f"unix:{self.socket}",
-            SAPT_MODELS_PATH=str(self.models),
-        )
-        self.sapt = subprocess.Popen([os.path.abspath(os.environ["SAPT"])], env=environment)
+        self.edge_core = edge_core
+        self.sapt = Sapt(directory)
+        self.models = self.sapt.models
 
     def start_agent(self):
         self.agent = peer.Agent()
@@ -52,36 +36,21 @@ class System:
         self.server.stop(grace=None).wait()
 
     def command(self, method, **params):
-        number = str(next(self.numbers))
-        command = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-        return self.edge.post(command)
+        return self.edge_core.call(method, params)
 
     def close(self):
-        self.sapt.terminate()
-        assert self.sapt.wait(timeout=60) == 0
-        self.edge.close()
+        assert self.sapt.stop() == 0
         self.stop_agent()
 
 
 @pytest.fixture
-def system(tmp_path):
-    running = System(tmp_path)
+def system(tmp_path, edge_core):
+    running = System(tmp_path, edge_core)
     try:
-        running.edge.wait_for_device()
+        edge_core.wait_for("device")
         yield running
     finally:
         running.close()
-
-
-def succeeded(result):
-    assert (result["reply"], result["error"]) == ("ok", "none"), result
-    return result["response"]
-
-
-def failed(result, *words):
-    assert result["reply"] == "error", result
-    for word in words:
-        assert word in result["error"], result
 
 
 def demo_model():
@@ -96,12 +65,12 @@ def demo_model():
 def test_models_are_listed_described_and_unloaded(system):
     listed = succeeded(system.command("listModels"))
     assert listed[0] == demo_model()
-    assert [model["name"] for model in listed] == ["demo-keras", "echo"]
+    assert [model["name"] for model in listed] == ["demo-keras", "echo", "refusing"]
     assert succeeded(system.command("describeModel", name="demo-keras")) == demo_model()
     assert succeeded(system.command("unloadModel", name="demo-keras")) == "succeeded"
     failed(system.command("describeModel", name="demo-keras"), "NOT_FOUND", "is not loaded")
     failed(system.command("unloadModel", name="demo-keras"), "NOT_FOUND")
-    assert [model["name"] for model in succeeded(system.command("listModels"))] == ["echo"]
+    assert [model["name"] for model in succeeded(system.command("listModels"))] == ["echo", "refusing"]
 
 
 def test_every_call_has_a_deadline_and_grpcs_headers(system):
@@ -124,10 +93,10 @@ def received_input(system):
     return tensor.byte_data
 
 
-def predict(system, **params):
+def predict(system, model="demo-keras", **params):
     write_input(system)
     return system.command(
-        "predict", model_name="demo-keras", input_data_url="file:///tensor.json", **params
+        "predict", model_name=model, input_data_url="file:///tensor.json", **params
     )
 
 
@@ -150,11 +119,11 @@ def test_predict_into_a_file_that_numpy_opens(system):
 
 
 def test_predict_of_a_model_that_is_not_loaded(system):
-    write_input(system)
-    result = system.command(
-        "predict", model_name="absent", input_data_url="file:///tensor.json"
-    )
-    failed(result, "NOT_FOUND")
+    failed(predict(system, "absent"), "NOT_FOUND", "absent")
+
+
+def test_the_agents_words_arrive_in_any_script(system):
+    failed(predict(system, "refusing"), "FAILED_PRECONDITION", peer.REFUSAL)
 
 
 def test_a_capture_reaches_the_agent(system):
@@ -177,7 +146,7 @@ def test_a_capture_reaches_the_agent(system):
 def test_the_agent_restarts(system):
     succeeded(system.command("listModels"))
     system.stop_agent()
-    failed(system.command("listModels"), str(system.socket))
+    failed(system.command("listModels"), "UNAVAILABLE", str(system.socket))
     system.start_agent()
     succeeded(system.command("listModels"))
     succeeded(predict(system))

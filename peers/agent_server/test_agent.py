@@ -1,94 +1,39 @@
 """The real sapt-agent, spoken to by grpcio: the gRPC core that clients of the vendor's agent use.
-
-    SAPT_AGENT=path/of/sapt-agent pytest peers/agent_server
-
-The stubs are generated from proto/agent.proto when the tests start; the models are made with the
-onnx package.
+The models are made with the onnx package.
 """
 
-import importlib
 import json
 import os
 import pathlib
 import signal
-import subprocess
-import sys
 import threading
 import time
 import uuid
 
 import grpc
-import grpc_tools
 import numpy as np
 import onnx
 import pytest
-from grpc_tools import protoc
 from onnx import TensorProto, helper
 
-AGENT = os.environ["SAPT_AGENT"]
-PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto" / "agent.proto"
-MESSAGE_LIMIT = 524288000
-OPTIONS = [
-    ("grpc.max_send_message_length", MESSAGE_LIMIT),
-    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
-]
-
-
-@pytest.fixture(scope="session")
-def wire(tmp_path_factory):
-    """The generated messages."""
-    out = tmp_path_factory.mktemp("stubs")
-    code = protoc.main(
-        ["protoc", f"-I{PROTO.parent}", f"--python_out={out}", f"--grpc_python_out={out}", str(PROTO)]
-    )
-    assert code == 0
-    sys.path.insert(0, str(out))
-    messages = importlib.import_module("agent_pb2")
-    messages.AgentStub = importlib.import_module("agent_pb2_grpc").AgentStub
-    return messages
-
-
-class Agent:
-    """A running agent."""
-
-    def __init__(self, directory, address, flags=()):
-        self.directory = directory
-        self.process = subprocess.Popen(
-            [AGENT, "-a", address, "-m", str(MESSAGE_LIMIT), *flags],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for line in self.process.stderr:
-            if "listening on " in line:
-                self.address = line.split("listening on ")[1].strip().removeprefix("tcp://")
-                break
-        else:
-            raise AssertionError("the agent did not start")
-        self.lines = []
-        self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stderr))
-        self.reader.start()
-
-    def stop(self, by=signal.SIGTERM):
-        self.process.send_signal(by)
-        code = self.process.wait()
-        self.reader.join()
-        self.process.stderr.close()
-        return code
+from programs import SaptAgent
+from wire import MESSAGE_LIMIT, OPTIONS, services
+from wire import messages as wire
 
 
 @pytest.fixture(params=["unix", "tcp"])
 def agent(request, tmp_path):
     address = f"unix:{tmp_path}/agent.sock" if request.param == "unix" else "tcp://127.0.0.1:0"
-    running = Agent(tmp_path, address)
+    running = SaptAgent(tmp_path, address, MESSAGE_LIMIT)
     yield running
     if running.process.poll() is None:
         assert running.stop() == 0
 
 
 @pytest.fixture
-def stub(agent, wire):
+def stub(agent):
     with grpc.insecure_channel(agent.address, options=OPTIONS) as channel:
-        yield wire.AgentStub(channel)
+        yield services.AgentStub(channel)
 
 
 def package(directory, name, nodes, inputs, outputs, initializers=()):
@@ -118,7 +63,7 @@ def identity(directory, name, element, shape):
     )
 
 
-def tensor(wire, name, data_type, array):
+def tensor(name, data_type, array):
     return wire.Tensor(
         tensor_metadata=wire.TensorMetadata(name=name, data_type=data_type, shape=array.shape),
         byte_data=array.tobytes(),
@@ -131,7 +76,7 @@ def refused(call, request, **options):
     return error.value.code(), error.value.details()
 
 
-def test_the_life_of_a_model(agent, stub, wire):
+def test_the_life_of_a_model(agent, stub):
     url = package(
         agent.directory,
         "linear",
@@ -156,7 +101,7 @@ def test_the_life_of_a_model(agent, stub, wire):
     assert stub.DescribeModel(wire.DescribeModelRequest(name="linear")).model == model
 
     x = np.random.default_rng(1).standard_normal((5, 4), dtype=np.float32)
-    request = wire.PredictRequest(name="linear", tensors=[tensor(wire, b"x", wire.FLOAT32, x)])
+    request = wire.PredictRequest(name="linear", tensors=[tensor(b"x", wire.FLOAT32, x)])
     (y,) = stub.Predict(request).tensors
     result = np.frombuffer(y.byte_data, np.float32).reshape(y.tensor_metadata.shape)
     expected = x @ np.arange(12, dtype=np.float32).reshape(4, 3) + 1
@@ -178,42 +123,42 @@ def test_the_life_of_a_model(agent, stub, wire):
         (TensorProto.DOUBLE, "FLOAT64", np.float64),
     ],
 )
-def test_types(agent, stub, wire, element, data_type, dtype):
+def test_types(agent, stub, element, data_type, dtype):
     url = identity(agent.directory, "m", element, [2, 3])
     stub.LoadModel(wire.LoadModelRequest(url=url, name="m"))
     x = np.array([[0, 1, 2], [100, 101, 127]], dtype)
     request = wire.PredictRequest(
-        name="m", tensors=[tensor(wire, b"x", wire.DataType.Value(data_type), x)]
+        name="m", tensors=[tensor(b"x", wire.DataType.Value(data_type), x)]
     )
     (y,) = stub.Predict(request).tensors
     assert y.tensor_metadata.data_type == wire.DataType.Value(data_type)
     np.testing.assert_array_equal(np.frombuffer(y.byte_data, dtype).reshape(2, 3), x)
 
 
-def test_a_tensor_of_100_megabytes(agent, stub, wire):
+def test_a_tensor_of_100_megabytes(agent, stub):
     count = 25_000_000
     url = identity(agent.directory, "large", TensorProto.FLOAT, [count])
     stub.LoadModel(wire.LoadModelRequest(url=url, name="large"))
     x = np.arange(count, dtype=np.float32)
-    request = wire.PredictRequest(name="large", tensors=[tensor(wire, b"x", wire.FLOAT32, x)])
+    request = wire.PredictRequest(name="large", tensors=[tensor(b"x", wire.FLOAT32, x)])
     for _ in range(2):
         (y,) = stub.Predict(request).tensors
         assert y.byte_data == x.tobytes()
 
 
-def test_messages_above_the_limit(agent, stub, wire):
+def test_messages_above_the_limit(agent, stub):
     with grpc.insecure_channel(
         agent.address, options=[("grpc.max_send_message_length", -1)]
     ) as channel:
-        unlimited = wire.AgentStub(channel)
+        unlimited = services.AgentStub(channel)
         x = np.zeros(MESSAGE_LIMIT + 1, np.uint8)
-        request = wire.PredictRequest(name="m", tensors=[tensor(wire, b"x", wire.UINT8, x)])
+        request = wire.PredictRequest(name="m", tensors=[tensor(b"x", wire.UINT8, x)])
         code, details = refused(unlimited.Predict, request)
     assert code == grpc.StatusCode.RESOURCE_EXHAUSTED, details
     stub.ListModels(wire.ListModelsRequest())
 
 
-def test_status_codes_of_models(agent, stub, wire):
+def test_status_codes_of_models(agent, stub):
     url = identity(agent.directory, "m", TensorProto.FLOAT, [1, 2])
     stub.LoadModel(wire.LoadModelRequest(url=url, name="m"))
     tvm = agent.directory / "tvm"
@@ -250,23 +195,23 @@ def test_status_codes_of_models(agent, stub, wire):
     assert predict("n")[0] == codes.NOT_FOUND
     assert predict("m")[0] == codes.INVALID_ARGUMENT
     for given in [
-        tensor(wire, b"z", wire.FLOAT32, np.zeros((1, 2), np.float32)),
-        tensor(wire, b"x", wire.FLOAT32, np.zeros((2, 1), np.float32)),
-        tensor(wire, b"x", wire.INT32, np.zeros((1, 2), np.int32)),
-        tensor(wire, b"x", wire.FLOAT32, np.zeros((1, 2), np.float64)),
+        tensor(b"z", wire.FLOAT32, np.zeros((1, 2), np.float32)),
+        tensor(b"x", wire.FLOAT32, np.zeros((2, 1), np.float32)),
+        tensor(b"x", wire.INT32, np.zeros((1, 2), np.int32)),
+        tensor(b"x", wire.FLOAT32, np.zeros((1, 2), np.float64)),
         wire.Tensor(),
     ]:
         code, details = predict("m", given)
         assert code == codes.INVALID_ARGUMENT, details
 
 
-def test_an_unknown_method(agent, wire):
+def test_an_unknown_method(agent):
     with grpc.insecure_channel(agent.address) as channel:
         call = channel.unary_unary("/AWS.SageMaker.Edge.Agent/Unknown")
         assert refused(call, b"")[0] == grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_capture(agent, stub, wire):
+def test_capture(agent, stub):
     url = identity(agent.directory, "m", TensorProto.FLOAT, [1])
     stub.LoadModel(wire.LoadModelRequest(url=url, name="m"))
     array = np.ones(1, np.float32)
@@ -274,8 +219,8 @@ def test_capture(agent, stub, wire):
         model_name="m",
         capture_id=str(uuid.uuid4()),
         inference_timestamp=wire.Timestamp(seconds=int(time.time())),
-        input_tensors=[tensor(wire, b"x", wire.FLOAT32, array)],
-        output_tensors=[tensor(wire, b"y", wire.FLOAT32, array)],
+        input_tensors=[tensor(b"x", wire.FLOAT32, array)],
+        output_tensors=[tensor(b"y", wire.FLOAT32, array)],
         inputs=[wire.AuxilaryData(name="picture", encoding=wire.NONE, byte_data=bytes(5000))],
         outputs=[wire.AuxilaryData(name="label", encoding=wire.JSON, byte_data=b'"cat"')],
     )
@@ -312,7 +257,7 @@ def test_capture(agent, stub, wire):
     assert refused(stub.GetCaptureDataStatus, unknown)[0] == codes.INVALID_ARGUMENT
 
 
-def test_a_deadline_behind_a_long_prediction(agent, stub, wire):
+def test_a_deadline_behind_a_long_prediction(agent, stub):
     side, count = 1000, 300
     names = ["x", *(f"p{index}" for index in range(count))]
     url = package(
@@ -324,7 +269,7 @@ def test_a_deadline_behind_a_long_prediction(agent, stub, wire):
     )
     stub.LoadModel(wire.LoadModelRequest(url=url, name="slow"))
     x = np.zeros((side, side), np.float32)
-    slow = wire.PredictRequest(name="slow", tensors=[tensor(wire, b"x", wire.FLOAT32, x)])
+    slow = wire.PredictRequest(name="slow", tensors=[tensor(b"x", wire.FLOAT32, x)])
     assert refused(stub.Predict, slow, timeout=0.3)[0] == grpc.StatusCode.DEADLINE_EXCEEDED
     # It is computed still, which holds up neither this nor the deadline of those that wait.
     stub.ListModels(wire.ListModelsRequest())
@@ -336,7 +281,7 @@ def test_a_deadline_behind_a_long_prediction(agent, stub, wire):
     assert agent.stop(signal.SIGKILL) == -signal.SIGKILL
 
 
-def test_many_clients_at_once(agent, wire):
+def test_many_clients_at_once(agent):
     url = identity(agent.directory, "m", TensorProto.FLOAT, [1000])
 
     def client(index, failures):
@@ -344,12 +289,12 @@ def test_many_clients_at_once(agent, wire):
             with grpc.insecure_channel(
                 agent.address, options=[*OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
             ) as channel:
-                stub = wire.AgentStub(channel)
+                stub = services.AgentStub(channel)
                 name = f"m{index}"
                 stub.LoadModel(wire.LoadModelRequest(url=url, name=name))
                 for value in range(50):
                     x = np.full(1000, index * 100 + value, np.float32)
-                    given = [tensor(wire, b"x", wire.FLOAT32, x)]
+                    given = [tensor(b"x", wire.FLOAT32, x)]
                     (y,) = stub.Predict(wire.PredictRequest(name=name, tensors=given)).tensors
                     assert y.byte_data == x.tobytes()
                     stub.ListModels(wire.ListModelsRequest())
@@ -367,7 +312,7 @@ def test_many_clients_at_once(agent, wire):
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_the_end(agent, stub, wire, by):
+def test_the_end(agent, stub, by):
     stub.ListModels(wire.ListModelsRequest())
     assert agent.stop(by) == 0
     assert not any("giving them up" in line for line in agent.lines)

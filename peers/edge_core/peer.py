@@ -1,16 +1,19 @@
-"""The server in Edge Core's place, and `sapt`, as processes."""
+"""The server in Edge Core's place, as a process."""
 
+import itertools
 import json
-import os
 import queue
 import subprocess
 import threading
 import time
 from pathlib import Path
 
-HERE = Path(__file__).parent
-# Long enough for a busy machine: reached only when something is wrong.
-LIMIT_SECONDS = 30
+from programs import LIMIT_SECONDS
+
+SERVER = Path(__file__).with_name("server.js")
+
+# The device that `sapt` registers.
+DEVICE = "sagemaker-edge-agent-0"
 
 
 class EdgeCorePeer:
@@ -19,9 +22,10 @@ class EdgeCorePeer:
     def __init__(self, socket):
         self.socket = socket
         self.events = []
+        self._numbers = itertools.count(1)
         self._arriving = queue.Queue()
         self._process = subprocess.Popen(
-            ["node", str(HERE / "server.js"), str(socket)],
+            ["node", str(SERVER), str(socket)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -67,6 +71,30 @@ class EdgeCorePeer:
         self.command(device_id, 5701, 4, payload)
         return self.wait_for("reply", lambda event: event["payload"] == payload)
 
+    def call(self, method, params):
+        """Sends `sapt` a command; returns its result."""
+        return self.send({"jsonrpc": "2.0", "method": method, "params": params})
+
+    def send(self, message):
+        """Sends `sapt` a message with an id of its own; returns its result, which the POST
+        returned or, where it took longer, which was written later."""
+        number = f"n{next(self._numbers)}"
+        reply = self.execute(DEVICE, json.dumps({**message, "id": number}))
+        assert reply.get("error") is None, reply
+        result = json.loads(reply["value"])
+        if result["response"] == "request dispatched":
+            result = self._written_later(number)
+        assert result["id"] == number, result
+        return result
+
+    def _written_later(self, number):
+        def fits(event):
+            value = event["resources"].get("/33311/0/5704", {}).get("value")
+            return value is not None and json.loads(value).get("id") == number
+
+        written = self.wait_for("write", fits)
+        return json.loads(written["resources"]["/33311/0/5704"]["value"])
+
     def received(self):
         """Every message of the translator so far, as it was sent."""
         return [json.loads(event["text"]) for event in self.events if event["event"] == "received"]
@@ -75,25 +103,3 @@ class EdgeCorePeer:
         """Ends it as Edge Core ends: EOF, no close frame."""
         self._process.stdin.close()
         self._process.wait(LIMIT_SECONDS)
-
-
-def install():
-    """Installs json-rpc-ws where it is not installed yet."""
-    if not (HERE / "node_modules" / "json-rpc-ws").is_dir():
-        subprocess.run(["npm", "install", "--no-audit", "--no-fund"], cwd=HERE, check=True)
-
-
-def start_sapt(socket, directory, **changed):
-    """Starts the binary that SAPT names, with an agent address that nobody listens on."""
-    binary = os.environ.get("SAPT")
-    assert binary, "set SAPT to the path of the sapt binary"
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SAPT")}
-    models = directory / "models"
-    models.mkdir(exist_ok=True)
-    environment = {
-        "SAPT_EDGE_SOCKET": str(socket),
-        "SAPT_AGENT_ADDRESS": f"unix:{directory / 'agent.sock'}",
-        "SAPT_MODELS_PATH": str(models),
-        **changed,
-    }
-    return subprocess.Popen([binary, "run"], env={**kept, **environment})

@@ -1,16 +1,24 @@
-"""`sapt` against a server made with json-rpc-ws.
-
-    pip install -r requirements.txt
-    SAPT=path/to/sapt pytest peers/edge_core
-"""
+"""`sapt` against a server made with json-rpc-ws."""
 
 import json
-import signal
 
-from peer import LIMIT_SECONDS, EdgeCorePeer
+import pytest
 
-DEVICE = "sagemaker-edge-agent-0"
+from edge_core.peer import DEVICE, EdgeCorePeer
+from programs import Sapt
+
 LIST_MODELS = '{"jsonrpc":"2.0","id":"1","method":"listModels"}'
+SECRET = "a-secret-that-never-leaves"
+
+
+@pytest.fixture
+def sapt(edge_core, tmp_path):
+    """`sapt` without an agent."""
+    running = Sapt(
+        tmp_path, SAPT_AWS_ACCESS_KEY_ID="AKIDEXAMPLE", SAPT_AWS_SECRET_ACCESS_KEY=SECRET
+    )
+    yield running
+    running.stop()
 
 
 def result_of(reply):
@@ -38,7 +46,7 @@ def test_registers_itself_and_its_device(sapt, edge_core):
     assert json.loads(resources["/33311/0/5703"]["value"]) == {}
     config = json.loads(resources["/33311/0/5702"]["value"])["config"]
     assert config["auth"] == {}
-    assert set(config) >= {"version", "awsS3Bucket", "awsRegion", "commands", "mqttBrokerHost"}
+    assert set(config) >= {"version", "awsS3Bucket", "awsRegion", "commands"}
     assert set(config["commands"]) >= {"listModels", "loadModel", "unloadModel", "predict"}
 
 
@@ -105,7 +113,7 @@ def test_an_unknown_resource_is_refused(sapt, edge_core):
 def test_no_secret_is_ever_sent(sapt, edge_core):
     edge_core.wait_for("device")
     edge_core.execute(DEVICE, LIST_MODELS)
-    assert "a-secret-that-never-leaves" not in json.dumps(edge_core.events)
+    assert SECRET not in json.dumps(edge_core.events)
 
 
 def test_it_registers_again_when_edge_core_restarts(sapt, edge_core):
@@ -115,14 +123,13 @@ def test_it_registers_again_when_edge_core_restarts(sapt, edge_core):
     try:
         assert restarted.wait_for("device")["deviceId"] == DEVICE
         assert result_of(restarted.execute(DEVICE, LIST_MODELS))["reply"] == "error"
-        assert sapt.poll() is None
+        assert sapt.process.poll() is None
     finally:
         restarted.stop()
 
 
 def test_sigterm_closes_the_websocket_and_exits_0(sapt, edge_core):
     edge_core.wait_for("device")
-    sapt.send_signal(signal.SIGTERM)
-    assert sapt.wait(LIMIT_SECONDS) == 0
+    assert sapt.stop() == 0
     # 1006 would be an end without a close frame.
     assert edge_core.wait_for("closed")["code"] != 1006
