@@ -1,9 +1,9 @@
 """Servers in S3's place, as processes on loopback."""
 
+import json
 import os
 import socket
 import subprocess
-import sys
 import sysconfig
 import time
 from pathlib import Path
@@ -24,9 +24,9 @@ class Rclone:
     """`rclone serve s3`, on files. Has no keys with an empty part, as `a//b`."""
 
     name = "rclone"
-    checks_signatures = True
     keeps_empty_parts = False
     access_key_id, secret_access_key = "AKIDEXAMPLE", "a-secret+of/rclone="
+    administrator = (access_key_id, secret_access_key)
 
     def __init__(self, directory):
         root = directory / "buckets"
@@ -46,10 +46,12 @@ class Rclone:
 
 
 class MiniStack:
-    """`ministack`, in memory. Its signatures are checked for keys that its IAM has made."""
+    """`ministack`, in memory. It checks what keys may do, and the signatures of those that its IAM
+    has made."""
 
     name = "ministack"
-    checks_signatures = sys.version_info >= (3, 12)
+    # Whose signatures are not checked.
+    administrator = ("test", "test")
     keeps_empty_parts = True
 
     def __init__(self, directory):
@@ -67,8 +69,15 @@ class MiniStack:
         }
         self.process = subprocess.Popen([PROGRAMS / "ministack"], env=environment, cwd=directory)
         listening(self.process, port)
-        iam = client(self.endpoint, "iam", "test", "test")
+        iam = client(self.endpoint, "iam", *self.administrator)
         iam.create_user(UserName="gateway")
+        allowed = {
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", "s3:ListBucket", "s3:PutObject"],
+            "Resource": "*",
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        iam.put_user_policy(UserName="gateway", PolicyName="objects", PolicyDocument=policy)
         key = iam.create_access_key(UserName="gateway")["AccessKey"]
         self.access_key_id, self.secret_access_key = key["AccessKeyId"], key["SecretAccessKey"]
 
@@ -78,10 +87,8 @@ SERVERS = [Rclone, MiniStack]
 
 def storage(server):
     """A client of S3 for this server, with the bucket there."""
-    s3 = client(server.endpoint, "s3", server.access_key_id, server.secret_access_key)
-    s3.create_bucket(
-        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-    )
+    s3 = client(server.endpoint, "s3", *server.administrator)
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     return s3
 
 
