@@ -23,7 +23,8 @@ pub(super) fn for_cause(cause: &Cause) -> Option<String> {
         Cause::Connect { .. } | Cause::Timeout(Phase::Connect, _) => {
             "check the gateway's network and firewall, and SAPT_AWS_ENDPOINT_URL".into()
         }
-        Cause::Tls(_) => "check the server's certificate, the gateway's clock, and that the port \
+        Cause::Tls(_) => "check the server's certificate, that SAPT_CA_BUNDLE has its authority \
+                          where that is not a public one, the gateway's clock, and that the port \
                           of SAPT_AWS_ENDPOINT_URL speaks https"
             .into(),
         Cause::Connection(error) if error.is_parse() => {
