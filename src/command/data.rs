@@ -56,8 +56,11 @@ pub(super) async fn write(
 
 /// The key of a file below a prefix of the bucket.
 pub(super) fn storage_key(directory: &str, file: &str) -> Result<S3Key, Error> {
-    S3Key::join(directory, file)
-        .map_err(|error| Error::Inputs(format!("{directory}/{file}: {error}")))
+    S3Key::join(directory, file).map_err(|error| {
+        // As much as shows which it is: a result has to fit a resource value.
+        let shown: String = format!("{directory}/{file}").chars().take(128).collect();
+        Error::Inputs(format!("{shown:?}: {error}"))
+    })
 }
 
 async fn put(

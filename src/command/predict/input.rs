@@ -56,6 +56,7 @@ fn by_tensor(
     };
     for (name, _) in contents {
         if !specs.iter().any(|spec| spec.name_text() == *name) {
+            let name: String = name.chars().take(64).collect();
             return Err(Error::Inputs(format!(
                 "the model has no input {name:?}; its inputs are {}",
                 wanted()
