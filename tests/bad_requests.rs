@@ -1,7 +1,12 @@
 //! What bad input gets: always an acknowledged request whose value is an error with the request's
 //! id, a stable code and a sentence. Nothing stays behind, and the next command works.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -243,7 +248,6 @@ fn hostile_names_and_urls_reach_nothing() {
         "s3://bucket",
         "s3://a b/x",
         "s3://../x",
-        "s3:////",
         &long,
     ] {
         for params in [
@@ -251,10 +255,6 @@ fn hostile_names_and_urls_reach_nothing() {
             json!({"model_name": "m", "input_data_url": {"x": url}}),
             json!({"model_name": "m", "input_data_url": "file:///x", "output_url": url}),
         ] {
-            if url == "s3:////" {
-                // A key of one slash is a key; there is no such object, and no such model.
-                continue;
-            }
             failed(&gateway, "predict", params)
                 .says("INVALID_PARAMS", &["is not a place for data"]);
         }
@@ -285,14 +285,8 @@ fn hostile_names_and_urls_reach_nothing() {
     predict("file:///x", json!("file:///.sapt/staging/out.json"))
         .says("STORE_ERROR", &["belongs to"]);
     assert_eq!(tree(&gateway), before);
-    assert_eq!(
-        std::fs::read_dir(gateway.plan().directory())
-            .unwrap()
-            .flatten()
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with("out-"))
-            .count(),
-        0
-    );
+    let mut beside = std::fs::read_dir(gateway.plan().directory()).unwrap().flatten();
+    assert!(!beside.any(|entry| entry.file_name().to_string_lossy().starts_with("out-")));
     finish(gateway);
 }
 

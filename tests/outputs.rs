@@ -1,7 +1,12 @@
 //! What `predict` gives: files, objects, inline values and captures. The models are graphs whose
 //! outputs are their inputs.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
