@@ -75,6 +75,11 @@ impl Bridge {
         self.shared.lock().hold = Some(bytes.to_vec());
     }
 
+    /// Cuts all connections now. The next ones are carried as before.
+    pub fn cut(&self) {
+        self.shared.lock().cut();
+    }
+
     /// Waits until these bytes have come from a client.
     pub fn wait_for(&self, bytes: &[u8], limit: Duration) -> Result<(), String> {
         let until = Instant::now() + limit;
@@ -117,13 +122,20 @@ impl Drop for Bridge {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.ended = true;
-        for socket in &state.sockets {
-            let _ = socket.shutdown(Shutdown::Both);
-        }
+        state.cut();
         drop(state);
         // Wakes the thread that accepts on a port; one on a socket ends with the next client.
         if let Some(port) = self.port {
             let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+        }
+    }
+}
+
+impl State {
+    fn cut(&mut self) {
+        for socket in self.sockets.drain(..) {
+            // It may have ended by itself.
+            let _ = socket.shutdown(Shutdown::Both);
         }
     }
 }
