@@ -127,7 +127,7 @@ fn a_prediction_that_may_have_run_is_not_tried_again() {
     let reply = thread::scope(|scope| {
         let predict =
             scope.spawn(|| edge.post(lab::gateway::DEVICE, "/33311/0/5701", PREDICT.as_bytes()));
-        bridge.wait_for(&input, PATIENCE).unwrap();
+        bridge.held(PATIENCE).unwrap();
         agent.as_mut().unwrap().kill();
         predict.join().unwrap()
     });
@@ -153,7 +153,7 @@ fn a_load_that_may_have_run_is_not_tried_again() {
     let reply = thread::scope(|scope| {
         let load =
             scope.spawn(|| edge.post(lab::gateway::DEVICE, "/33311/0/5701", load.as_bytes()));
-        bridge.wait_for(path.as_bytes(), PATIENCE).unwrap();
+        bridge.held(PATIENCE).unwrap();
         agent.as_mut().unwrap().kill();
         load.join().unwrap()
     });
@@ -176,7 +176,7 @@ fn a_load_that_the_agent_did_although_its_answer_is_lost_has_succeeded() {
     let load = LOAD.replace("digits", "second");
     let reply = thread::scope(|scope| {
         let load = scope.spawn(|| gateway.command(&load));
-        bridge.wait_for(path.as_bytes(), PATIENCE).unwrap();
+        bridge.held(PATIENCE).unwrap();
         // What the agent would have done with the request.
         let name = ModelName::parse("second").unwrap();
         let model = with_agent(&gateway.plan().agent_socket(), async |client| {

@@ -8,7 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A bridge to an agent, which need not be there yet. It ends when it is dropped.
 pub struct Bridge {
@@ -24,10 +24,12 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// What came on each connection, whether it was carried on or not.
-    heard: Vec<Vec<u8>>,
+    /// What came on each connection, whether it was carried on or not, and how much of it had come
+    /// when the hold was ordered.
+    heard: Vec<(Vec<u8>, usize)>,
     /// What contains these bytes, and what follows it, is not carried on.
     hold: Option<Vec<u8>>,
+    held: bool,
     /// Both ends of every connection.
     sockets: Vec<UnixStream>,
     ended: bool,
@@ -65,14 +67,17 @@ impl Bridge {
     /// How often these bytes came from clients.
     pub fn heard(&self, bytes: &[u8]) -> usize {
         let state = self.shared.lock();
-        let count = |heard: &Vec<u8>| heard.windows(bytes.len()).filter(|at| *at == bytes).count();
-        state.heard.iter().map(count).sum()
+        let count = |heard: &[u8]| heard.windows(bytes.len()).filter(|at| *at == bytes).count();
+        state.heard.iter().map(|(heard, _)| count(heard)).sum()
     }
 
     /// From now on what contains these bytes does not reach the agent, nor does what follows it on
     /// that connection.
     pub fn hold(&self, bytes: &[u8]) {
-        self.shared.lock().hold = Some(bytes.to_vec());
+        let mut state = self.shared.lock();
+        state.hold = Some(bytes.to_vec());
+        state.held = false;
+        state.heard.iter_mut().for_each(|(heard, before)| *before = heard.len());
     }
 
     /// Cuts all connections now. The next ones are carried as before.
@@ -80,19 +85,12 @@ impl Bridge {
         self.shared.lock().cut();
     }
 
-    /// Waits until these bytes have come from a client.
-    pub fn wait_for(&self, bytes: &[u8], limit: Duration) -> Result<(), String> {
-        let until = Instant::now() + limit;
-        while self.heard(bytes) == 0 {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(format!("{:?} never came", String::from_utf8_lossy(bytes)));
-            }
-            let state = self.shared.lock();
-            let waited = self.shared.changed.wait_timeout(state, left.min(LOOK_AGAIN));
-            drop(waited.unwrap_or_else(PoisonError::into_inner));
-        }
-        Ok(())
+    /// Waits until what is to be held has come.
+    pub fn held(&self, limit: Duration) -> Result<(), String> {
+        let state = self.shared.lock();
+        let waited = self.shared.changed.wait_timeout_while(state, limit, |state| !state.held);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.held { Ok(()) } else { Err(format!("it did not come within {limit:?}")) }
     }
 
     fn start(
@@ -114,9 +112,6 @@ impl Bridge {
         Self { port, shared }
     }
 }
-
-/// A change between a look and a wait is noticed after this long.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Drop for Bridge {
     fn drop(&mut self) {
@@ -148,7 +143,7 @@ impl Shared {
     fn connect(self: &Arc<Self>, client: UnixStream) {
         let number = {
             let mut state = self.lock();
-            state.heard.push(Vec::new());
+            state.heard.push((Vec::new(), 0));
             state.heard.len() - 1
         };
         // Without an agent the client is hung up on, as bridges do.
@@ -164,12 +159,12 @@ impl Shared {
 
     /// Keeps what came, and tells whether it is to be carried on.
     fn passes(&self, number: usize, bytes: &[u8]) -> bool {
-        let mut state = self.lock();
-        let hold = state.hold.clone();
-        let passes = state.heard.get_mut(number).is_none_or(|heard| {
-            heard.extend_from_slice(bytes);
-            hold.is_none_or(|hold| !heard.windows(hold.len()).any(|at| at == hold))
-        });
+        let State { heard, hold, held, .. } = &mut *self.lock();
+        let Some((heard, before)) = heard.get_mut(number) else { return true };
+        heard.extend_from_slice(bytes);
+        let contains = |hold: &Vec<u8>| heard[*before..].windows(hold.len()).any(|at| at == hold);
+        let passes = !hold.as_ref().is_some_and(contains);
+        *held |= !passes;
         self.changed.notify_all();
         passes
     }

@@ -217,9 +217,12 @@ impl EdgeCore {
         })
     }
 
-    /// How many translators have said goodbye with a close frame so far.
-    pub fn goodbyes(&self) -> usize {
-        self.shared.update(|state| state.goodbyes)
+    /// Waits until so many translators have said goodbye with a close frame.
+    pub fn wait_for_goodbyes(&self, count: usize, limit: Duration) -> Result<(), String> {
+        let said = self
+            .shared
+            .wait(Some(Instant::now() + limit), |state| (state.goodbyes >= count).then_some(()));
+        said.ok_or_else(|| format!("no goodbye within {limit:?}; {}", self.last_words()))
     }
 
     /// How many translator connections were accepted so far.
