@@ -22,8 +22,12 @@ from wire import messages as wire
 
 
 @pytest.fixture(params=["unix", "tcp"])
-def agent(request, tmp_path):
-    address = f"unix:{tmp_path}/agent.sock" if request.param == "unix" else "tcp://127.0.0.1:0"
+def address(request, tmp_path):
+    return f"unix:{tmp_path}/agent.sock" if request.param == "unix" else "tcp://127.0.0.1:0"
+
+
+@pytest.fixture
+def agent(address, tmp_path):
     running = SaptAgent(tmp_path, address, MESSAGE_LIMIT)
     yield running
     if running.process.poll() is None:
@@ -146,16 +150,23 @@ def test_a_tensor_of_100_megabytes(agent, stub):
         assert y.byte_data == x.tobytes()
 
 
-def test_messages_above_the_limit(agent, stub):
-    with grpc.insecure_channel(
-        agent.address, options=[("grpc.max_send_message_length", -1)]
-    ) as channel:
-        unlimited = services.AgentStub(channel)
-        x = np.zeros(MESSAGE_LIMIT + 1, np.uint8)
-        request = wire.PredictRequest(name="m", tensors=[tensor(b"x", wire.UINT8, x)])
-        code, details = refused(unlimited.Predict, request)
-    assert code == grpc.StatusCode.RESOURCE_EXHAUSTED, details
-    stub.ListModels(wire.ListModelsRequest())
+def test_messages_above_the_limit(address, tmp_path):
+    limit = 8 << 20
+    agent = SaptAgent(tmp_path, address, limit)
+    with grpc.insecure_channel(agent.address, options=OPTIONS) as channel:
+        stub = services.AgentStub(channel)
+        url = identity(tmp_path, "m", TensorProto.UINT8, ["size"])
+        stub.LoadModel(wire.LoadModelRequest(url=url, name="m"))
+
+        def request(size):
+            x = tensor(b"x", wire.UINT8, np.zeros(size, np.uint8))
+            return wire.PredictRequest(name="m", tensors=[x])
+
+        code, details = refused(stub.Predict, request(limit))
+        assert code == grpc.StatusCode.RESOURCE_EXHAUSTED, details
+        (y,) = stub.Predict(request(limit - 1000)).tensors
+        assert len(y.byte_data) == limit - 1000
+    assert agent.stop() == 0
 
 
 def test_status_codes_of_models(agent, stub):

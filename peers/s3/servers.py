@@ -21,10 +21,11 @@ PROGRAMS = Path(sysconfig.get_path("scripts"))
 
 
 class Rclone:
-    """`rclone serve s3`, on files. Has no keys with an empty part, as `a//b`."""
+    """`rclone serve s3`. It checks signatures."""
 
     name = "rclone"
-    keeps_empty_parts = False
+    # So that keys have to be paths.
+    keeps_files = True
     access_key_id, secret_access_key = "AKIDEXAMPLE", "a-secret+of/rclone="
     administrator = (access_key_id, secret_access_key)
 
@@ -52,7 +53,7 @@ class MiniStack:
     name = "ministack"
     # Whose signatures are not checked.
     administrator = ("test", "test")
-    keeps_empty_parts = True
+    keeps_files = False
 
     def __init__(self, directory):
         port = free_port()
