@@ -1,10 +1,12 @@
 """The `sapt` binary against an agent of grpcio, commanded as Edge Core does."""
 
 import base64
+import contextlib
 import io
 import json
 import re
 import struct
+import tarfile
 import uuid
 
 import numpy
@@ -13,6 +15,8 @@ import pytest
 from agent_client import agent as peer
 from programs import Sapt
 from results import failed, succeeded
+from s3.servers import BUCKET, Rclone, storage
+from wire import messages
 
 INPUT = struct.pack("<3f", 0.5, -1.0, 8.0)
 OUTPUT = struct.pack("<3f", 1.0, -2.0, 16.0)
@@ -21,11 +25,11 @@ OUTPUT = struct.pack("<3f", 1.0, -2.0, 16.0)
 class System:
     """The agent, Edge Core and `sapt` between them."""
 
-    def __init__(self, directory, edge_core):
+    def __init__(self, directory, edge_core, **settings):
         self.socket = directory / "agent.sock"
         self.start_agent()
         self.edge_core = edge_core
-        self.sapt = Sapt(directory)
+        self.sapt = Sapt(directory, **settings)
         self.models = self.sapt.models
 
     def start_agent(self):
@@ -43,14 +47,19 @@ class System:
         self.stop_agent()
 
 
+@contextlib.contextmanager
+def running(system):
+    try:
+        system.edge_core.wait_for("device")
+        yield system
+    finally:
+        system.close()
+
+
 @pytest.fixture
 def system(tmp_path, edge_core):
-    running = System(tmp_path, edge_core)
-    try:
-        edge_core.wait_for("device")
-        yield running
-    finally:
-        running.close()
+    with running(System(tmp_path, edge_core)) as system:
+        yield system
 
 
 def demo_model():
@@ -79,6 +88,24 @@ def test_every_call_has_a_deadline_and_grpcs_headers(system):
     assert method == "ListModels"
     assert 0 < left <= 600
     assert metadata["user-agent"].startswith("sapt/")
+
+
+def test_a_model_is_loaded_from_its_directory(tmp_path, edge_core):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        info = tarfile.TarInfo("compiled.so")
+        info.size = len(INPUT)
+        tar.addfile(info, io.BytesIO(INPUT))
+    with contextlib.closing(Rclone(tmp_path)) as server:
+        storage(server).put_object(Bucket=BUCKET, Key="model.tar.gz", Body=packed.getvalue())
+        settings = server.settings(SAPT_AWS_S3_MODELS_DIR="/")
+        with running(System(tmp_path, edge_core, **settings)) as system:
+            loaded = system.command("loadModel", name="compiled", s3_filename="model.tar.gz")
+            assert succeeded(loaded) == "succeeded"
+            loads = [request for method, request, *_ in system.agent.calls if method == "LoadModel"]
+            url = str(system.models / "compiled")
+            assert loads == [messages.LoadModelRequest(url=url, name="compiled")]
+            assert (system.models / "compiled" / "compiled.so").read_bytes() == INPUT
 
 
 def write_input(system):

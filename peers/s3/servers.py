@@ -20,7 +20,27 @@ BUCKET = "edge-models"
 PROGRAMS = Path(sysconfig.get_path("scripts"))
 
 
-class Rclone:
+class Server:
+    """A server that runs as `process`."""
+
+    def settings(self, **directories):
+        """The environment of `sapt` with this server."""
+        return {
+            "SAPT_AWS_REGION": REGION,
+            "SAPT_AWS_ENDPOINT_URL": self.endpoint,
+            "SAPT_AWS_ACCESS_KEY_ID": self.access_key_id,
+            "SAPT_AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "SAPT_AWS_S3_BUCKET": BUCKET,
+            **directories,
+        }
+
+    def close(self):
+        """Ends it."""
+        self.process.terminate()
+        self.process.wait(LIMIT_SECONDS)
+
+
+class Rclone(Server):
     """`rclone serve s3`. It checks signatures."""
 
     name = "rclone"
@@ -46,7 +66,7 @@ class Rclone:
         listening(self.process, port)
 
 
-class MiniStack:
+class MiniStack(Server):
     """`ministack`, in memory. It checks what keys may do, and the signatures of those that its IAM
     has made."""
 

@@ -1,6 +1,7 @@
 """`sapt` and `sapt-agent`, with other servers in S3's place; boto3 is what others use of them."""
 
 import base64
+import contextlib
 import io
 import json
 import random
@@ -15,7 +16,7 @@ import pytest
 from edge_core.peer import EdgeCorePeer
 from programs import Sapt, SaptAgent
 from results import failed, succeeded
-from s3.servers import BUCKET, REGION, SERVERS, storage
+from s3.servers import BUCKET, SERVERS, storage
 from wire import MESSAGE_LIMIT
 
 DIGITS = Path(__file__).resolve().parents[2] / "lab" / "models" / "digits"
@@ -49,13 +50,7 @@ class System:
         self.agent = SaptAgent(directory, f"unix:{directory / 'agent.sock'}", MESSAGE_LIMIT)
         self.sapt = Sapt(
             directory,
-            SAPT_AWS_REGION=REGION,
-            SAPT_AWS_ENDPOINT_URL=server.endpoint,
-            SAPT_AWS_ACCESS_KEY_ID=server.access_key_id,
-            SAPT_AWS_SECRET_ACCESS_KEY=server.secret_access_key,
-            SAPT_AWS_S3_BUCKET=BUCKET,
-            SAPT_AWS_S3_MODELS_DIR=MODELS,
-            SAPT_AWS_S3_DATA_DIR=DATA,
+            **server.settings(SAPT_AWS_S3_MODELS_DIR=MODELS, SAPT_AWS_S3_DATA_DIR=DATA),
         )
 
     def command(self, method, **params):
@@ -75,10 +70,8 @@ class System:
 
 @pytest.fixture(scope="module", params=SERVERS, ids=lambda server: server.name)
 def server(request, tmp_path_factory):
-    running = request.param(tmp_path_factory.mktemp(request.param.name))
-    yield running
-    running.process.terminate()
-    running.process.wait()
+    with contextlib.closing(request.param(tmp_path_factory.mktemp(request.param.name))) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
