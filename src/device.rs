@@ -137,7 +137,8 @@ impl Device {
         match in_time.or(too_late).await {
             Some(reply) => request.acknowledge(|| self.result(reply)).await,
             None => {
-                let dispatched = Reply::dispatched(id, method).encode(self.settings.reply_format);
+                let Settings { reply_format, value_limit, .. } = self.settings;
+                let dispatched = Reply::dispatched(id, method.as_ref(), reply_format, value_limit);
                 request.acknowledge(|| vec![(Resource::Command, dispatched), self.status()]).await;
                 let reply = running.await;
                 self.session.publish(|| self.result(reply)).await;

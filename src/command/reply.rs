@@ -43,10 +43,22 @@ impl Reply {
         Self { id, method, outcome }
     }
 
-    /// The reply to a command that is still running: its result follows.
-    pub fn dispatched(id: Id, method: Option<Method>) -> Self {
-        let details = method.as_ref().map(|method| text(method.name()));
-        Self::new(id, method, Ok(Success { response: text("request dispatched"), details }))
+    /// The value for the command resource while a command is still running, at most `limit` bytes:
+    /// its result follows.
+    pub fn dispatched(
+        id: Id,
+        method: Option<&Method>,
+        format: ReplyFormat,
+        limit: usize,
+    ) -> String {
+        let encode = |id| {
+            let details = method.map(|method| text(method.name()));
+            let success = Success { response: text("request dispatched"), details };
+            Self::new(id, method.cloned(), Ok(success)).encode(format)
+        };
+        let text = encode(id);
+        // Only an id of the caller's own making can be that long.
+        if text.len() <= limit { text } else { encode(Id::Null) }
     }
 
     /// The value for the command resource, at most `limit` bytes: a longer result becomes an error
@@ -185,9 +197,15 @@ mod tests {
         assert_eq!(wrong["details"], "frobnicate");
         assert_eq!(wrong["id"], 7);
         assert_eq!(wrong["code"], "UNKNOWN_METHOD");
-        let dispatched = Reply::dispatched(Id::Null, Some(Method::Predict));
+        let dispatched = |id: &str, limit| -> serde_json::Value {
+            let (id, method) = (Id::Text(id.to_owned()), Some(&Method::Predict));
+            let text = Reply::dispatched(id, method, ReplyFormat::Sapt, limit);
+            assert!(text.len() <= limit);
+            serde_json::from_str(&text).unwrap()
+        };
+        assert_eq!(dispatched("7", 1024)["id"], "7");
         assert_eq!(
-            encoded(dispatched, ReplyFormat::Sapt),
+            dispatched(&"7".repeat(2000), 1024),
             json!({"jsonrpc": "2.0", "id": null, "method": "predict", "error": "none",
                    "reply": "ok", "response": "request dispatched", "details": "predict"})
         );

@@ -36,11 +36,15 @@ pub enum Id {
     Number(Number),
 }
 
+/// For log lines: of a long text only the beginning.
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("none"),
-            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Text(text) => match text.char_indices().nth(64) {
+                Some((end, _)) => write!(f, "{:?}…", &text[..end]),
+                None => write!(f, "{text:?}"),
+            },
             Self::Number(number) => write!(f, "{number}"),
         }
     }
@@ -317,6 +321,8 @@ mod tests {
     fn ids() {
         assert_eq!(parse(r#"{"method":"listModels"}"#).id, Id::Null);
         assert_eq!(parse(r#"{"id":42,"method":"listModels"}"#).id.to_string(), "42");
+        let long = Id::Text("ü".repeat(70_000)).to_string();
+        assert_eq!(long, format!("\"{}\"…", "ü".repeat(64)));
         assert!(error(r#"{"id":[],"method":"listModels"}"#).contains("id"));
     }
 
