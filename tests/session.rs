@@ -339,6 +339,19 @@ fn what_many_commands_do_fits_into_a_value() {
     assert_within(&gateway, 1024);
 }
 
+#[test]
+fn an_endless_id_does_not_make_a_value_too_long() {
+    let gateway = dispatching().start();
+    for length in [20_000, 100_000] {
+        let long = format!(r#"{{"id":"{}","method":"listModels"}}"#, "7".repeat(length));
+        assert_eq!(gateway.command(&long)["response"], "request dispatched");
+        gateway.command(LIST);
+        gateway.wait_for_value(5704, |value| has_id(value, "list"));
+    }
+    assert_within(&gateway, 16_384);
+    assert_eq!(gateway.edge.violations(), Vec::<String>::new());
+}
+
 /// No value that was ever sent is longer.
 fn assert_within(gateway: &Gateway, limit: usize) {
     for exchange in requests(&gateway.edge.record()) {
