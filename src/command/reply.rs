@@ -100,8 +100,12 @@ impl Reply {
 
 /// A JSON object of these members.
 pub(super) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
-    let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
-    Value::Object(members.collect::<Object>())
+    // One by one: collecting would link a whole sort for every type of iterator.
+    let mut object = Object::new();
+    for (name, value) in members {
+        object.insert(name.to_owned(), value);
+    }
+    Value::Object(object)
 }
 
 /// A JSON string.

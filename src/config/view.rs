@@ -16,17 +16,21 @@ pub fn view(storage: &Storage, commands: &[(&'static str, &'static [&'static str
             models_directory: text(storage.models_directory.as_deref()),
             data_directory: text(storage.data_directory.as_deref()),
             region: storage.region.as_str().to_owned(),
-            commands: commands
-                .iter()
-                .map(|(method, params)| {
-                    let names = params.iter().map(|name| json::Value::String((*name).to_owned()));
-                    let params = json::Value::Array(names.collect());
-                    let command = [("params".to_owned(), params)].into_iter().collect();
-                    ((*method).to_owned(), json::Value::Object(command))
-                })
-                .collect(),
+            commands: list(commands),
         },
     })
+}
+
+fn list(commands: &[(&'static str, &'static [&'static str])]) -> json::Object {
+    // One by one: collecting would link a whole sort.
+    let mut list = json::Object::new();
+    for (method, params) in commands {
+        let names = params.iter().map(|name| json::Value::String((*name).to_owned()));
+        let mut command = json::Object::new();
+        command.insert("params".to_owned(), json::Value::Array(names.collect()));
+        list.insert((*method).to_owned(), json::Value::Object(command));
+    }
+    list
 }
 
 #[derive(Serialize)]

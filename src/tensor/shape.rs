@@ -45,10 +45,12 @@ pub(super) fn infer(wanted: &[i32], element: ElementType, length: usize) -> Opti
 /// The bytes that a shape takes; zero where a dimension is. `None` for a negative dimension and
 /// where the number is larger than memory can be.
 pub(super) fn byte_length(shape: &[i32], element: ElementType) -> Option<usize> {
-    // Zeros first: a product that is zero in the end does not overflow on the way.
-    let mut sizes =
+    // A product that is zero in the end does not overflow on the way.
+    let sizes =
         shape.iter().map(|size| usize::try_from(*size).ok()).collect::<Option<Vec<usize>>>()?;
-    sizes.sort_unstable();
+    if sizes.contains(&0) {
+        return Some(0);
+    }
     sizes.iter().try_fold(element.size(), |bytes, size| bytes.checked_mul(*size))
 }
 

@@ -103,9 +103,12 @@ impl PayloadHash {
 ///
 /// This form can go over the wire as well.
 pub fn canonical_query(query: &[(&str, &str)]) -> String {
-    let mut pairs: Vec<(String, String)> =
-        query.iter().map(|(name, value)| (percent::encode(name), percent::encode(value))).collect();
-    pairs.sort();
+    let mut pairs: Vec<(String, String)> = Vec::with_capacity(query.len());
+    for (name, value) in query {
+        let pair = (percent::encode(name), percent::encode(value));
+        let place = pairs.partition_point(|other| *other <= pair);
+        pairs.insert(place, pair);
+    }
     let mut text = String::new();
     for (name, value) in &pairs {
         if !text.is_empty() {
@@ -150,15 +153,14 @@ fn normalize(path: &str) -> String {
 /// Values are trimmed, runs of spaces in them become one, and those of one name are joined by `,`
 /// in the order in which they are sent.
 fn canonical_headers(headers: &[(&str, &str)]) -> (String, String) {
-    let mut sorted: Vec<(String, String)> = headers
-        .iter()
-        .map(|(name, value)| {
-            let words: Vec<&str> = value.split_ascii_whitespace().collect();
-            (name.trim().to_ascii_lowercase(), words.join(" "))
-        })
-        .collect();
-    // Stable: values of one name keep the order in which they are sent.
-    sorted.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut sorted: Vec<(String, String)> = Vec::with_capacity(headers.len());
+    for (name, value) in headers {
+        let name = name.trim().to_ascii_lowercase();
+        let words: Vec<&str> = value.split_ascii_whitespace().collect();
+        // Values of one name keep the order in which they are sent.
+        let place = sorted.partition_point(|(other, _)| *other <= name);
+        sorted.insert(place, (name, words.join(" ")));
+    }
     let (mut lines, mut names) = (String::new(), String::new());
     for group in sorted.chunk_by(|a, b| a.0 == b.0) {
         for (index, (name, value)) in group.iter().enumerate() {
