@@ -112,7 +112,7 @@ impl Device {
             device.answering.set(device.answering.get() - 1);
             let _ = device.answered.0.try_send(());
         };
-        self.executor.spawn(answering).detach();
+        self.executor.spawn(answering.boxed_local()).detach();
     }
 
     async fn answer(self: Rc<Self>, request: Request) {
@@ -123,12 +123,13 @@ impl Device {
         }
         let (id, method) = (command.id.clone(), command.method.clone());
         let device = self.clone();
-        let mut running = self.executor.spawn(async move { device.commands.run(command).await });
+        let mut running =
+            self.executor.spawn(async move { device.commands.run(command).await }.boxed_local());
         // Let it begin, so that the status that is shown counts it.
         smol::future::yield_now().await;
         let begun = self.clone();
         let showing = async move { begun.session.publish(|| vec![begun.status()]).await };
-        self.executor.spawn(showing).detach();
+        self.executor.spawn(showing.boxed_local()).detach();
         let in_time = async { Some((&mut running).await) };
         let too_late = async {
             smol::Timer::after(self.settings.sync_window).await;

@@ -98,9 +98,11 @@ async fn serve(
         value_limit: config.value_limit,
     };
     let device = Device::new(session.clone(), Commands::new(context), settings, executor.clone());
-    let showing = executor.spawn(device.clone().show_activity());
-    let checking = executor.spawn(device.clone().check_agent());
-    let running = executor.spawn(session.clone().run(Rc::new(Requests(device.clone()))));
+    // Boxed, as all tasks are: the executor's code is linked once, not once for each.
+    let showing = executor.spawn(device.clone().show_activity().boxed_local());
+    let checking = executor.spawn(device.clone().check_agent().boxed_local());
+    let running = session.clone().run(Rc::new(Requests(device.clone())));
+    let running = executor.spawn(running.boxed_local());
     let signal = signals.next().await;
     log::info!("{} came: finishing what runs", name(signal));
     drop((showing, checking));

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
+use futures_lite::FutureExt;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use smol::LocalExecutor;
 use smol::io::{AsyncRead, AsyncWrite};
@@ -174,7 +175,7 @@ pub(super) struct Spawner(pub(super) Weak<LocalExecutor<'static>>);
 impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Spawner {
     fn execute(&self, task: F) {
         if let Some(executor) = self.0.upgrade() {
-            executor.spawn(task).detach();
+            executor.spawn(task.boxed_local()).detach();
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
+use futures_lite::FutureExt;
 use futures_rustls::pki_types::ServerName;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -88,10 +89,11 @@ impl Connector {
             .handshake(FuturesIo::new(stream))
             .await
             .map_err(Cause::Connection)?;
-        let driver = self.executor.spawn(async move {
+        let drive = async move {
             // What goes wrong reaches whoever waits for the answer or its body.
             let _ = connection.await;
-        });
+        };
+        let driver = self.executor.spawn(drive.boxed_local());
         Ok(Connection { origin: origin.clone(), sender, activity, _driver: driver })
     }
 
