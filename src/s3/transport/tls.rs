@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use futures_rustls::TlsConnector;
 use futures_rustls::pki_types::pem::PemObject;
-use futures_rustls::pki_types::{CertificateDer, TrustAnchor};
+use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
 use futures_rustls::rustls::client::Resumption;
-use futures_rustls::rustls::crypto::ring;
-use futures_rustls::rustls::{ClientConfig, RootCertStore};
+use futures_rustls::rustls::crypto::{CryptoProvider, KeyProvider, ring};
+use futures_rustls::rustls::sign::SigningKey;
+use futures_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 /// The certificate authorities that are trusted: Mozilla's, and others of one's own.
 #[derive(Debug, Clone, Default)]
@@ -82,7 +83,8 @@ impl Tls {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         roots.extend(self.roots.own.iter().cloned());
         // The provider is named: a process-wide default might not have been set.
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
+        let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
             .with_root_certificates(roots)
@@ -91,6 +93,20 @@ impl Tls {
         config.resumption = Resumption::in_memory_sessions(8);
         let connector = TlsConnector::from(Arc::new(config));
         Ok(self.connector.get_or_init(|| connector).clone())
+    }
+}
+
+/// Reads no private keys: this client proves itself by signed requests, not by a certificate. So
+/// what reads keys and signs with them is not linked.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(
+        &self,
+        _: PrivateKeyDer<'static>,
+    ) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+        Err(rustls::Error::General("this client has no certificate of its own".to_owned()))
     }
 }
 
