@@ -114,7 +114,7 @@ fn unknown_methods_are_named_with_those_that_exist() {
         let short: String = method.chars().take(64).collect();
         assert_eq!(reply["details"], short);
     }
-    // Only methods have a state.
+    // However many are made up, none becomes a method with a state.
     assert_eq!(gateway.value(5703), json!({}));
     still_works(&gateway);
     finish(gateway);

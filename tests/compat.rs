@@ -156,7 +156,7 @@ fn play(name: &str) {
     compare_value(&gateway, name, &value, &last["write"], ours);
     if value["reply"] == "ok" {
         let method = value["method"].as_str().unwrap();
-        assert_eq!(gateway.value(5703)[method], "idle", "{name}");
+        assert_eq!(gateway.value(5703)[method], last["status"][method], "{name}");
     }
     if let (Some(changed), false) = (last["cfg_changed"].as_object(), value["reply"] == "error") {
         let shown = gateway.wait_for_value(5702, |shown| shown["config"]["commands"].is_object());
