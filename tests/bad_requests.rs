@@ -143,6 +143,10 @@ fn ids_come_back_as_they_went() {
         let unknown = sent(&gateway, json!({"id": id, "method": "x"}).to_string().as_bytes());
         Failure::of(&unknown, &id).says("UNKNOWN_METHOD", &[]);
     }
+    // A number that no integer type holds is what every reader of JSON makes of it.
+    let wide = "123456789012345678901234567890";
+    let listed = sent(&gateway, format!(r#"{{"id":{wide},"method":"listModels"}}"#).as_bytes());
+    assert_eq!(listed["id"].as_f64(), wide.parse().ok());
     // No value has room for this one: the reply still comes, and says so.
     let huge = "i".repeat(40_000);
     let reply = gateway.post(json!({"id": huge, "method": "listModels"}).to_string().as_bytes());

@@ -487,6 +487,7 @@ fn commands_that_outlive_the_sync_window_run_at_once_and_two_loads_of_a_name_giv
     dispatched("first", "loadModel", &params);
     gate.reached();
     gateway.wait_for_value(5705, |health| health["running"][0]["phase"] == "pulling");
+    gateway.wait_for_value(5703, |status| *status == json!({"loadModel": "running"}));
     dispatched("second", "loadModel", &params);
     // The load that is held delays no list.
     dispatched("list", "listModels", &json!({}));

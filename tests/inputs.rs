@@ -8,7 +8,7 @@ mod support;
 use lab::gateway::{BUCKET, Gateway};
 use serde_json::{Value, json};
 use support::array::{as_floats, floats, npy};
-use support::onnx::Element::{Float32, Int64, Uint8};
+use support::onnx::Element::{Float16, Float32, Float64, Int16, Int32, Int64, Uint8};
 use support::onnx::{identity, one};
 use support::picture::Picture;
 use support::{
@@ -42,6 +42,10 @@ fn arrays_of_every_form_and_type() {
     load(&gateway, "float32", &one(Float32, &[2, 3]));
     load(&gateway, "uint8", &one(Uint8, &[6]));
     load(&gateway, "int64", &one(Int64, &[2, 2]));
+    load(&gateway, "int16", &one(Int16, &[2]));
+    load(&gateway, "int32", &one(Int32, &[1]));
+    load(&gateway, "float16", &one(Float16, &[1, 2]));
+    load(&gateway, "float64", &one(Float64, &[1]));
     let float = floats(&[0.0, -1.5, 2.25, f32::MAX, f32::MIN_POSITIVE, f32::NAN]);
     let bytes = [0, 1, 2, 253, 254, 255];
     let long: Vec<u8> =
@@ -50,6 +54,11 @@ fn arrays_of_every_form_and_type() {
         ("float32", "<f4", "(2, 3)", 5, json!([2, 3]), &float[..]),
         ("uint8", "|u1", "(6,)", 0, json!([6]), &bytes),
         ("int64", "<i8", "(2, 2)", 3, json!([2, 2]), &long),
+        ("int16", "<i2", "(2,)", 1, json!([2]), &[1, 0x80, 0xff, 0x7f]),
+        ("int32", "<i4", "(1,)", 2, json!([1]), &i32::MIN.to_le_bytes()),
+        // 1.5 and -2.
+        ("float16", "<f2", "(1, 2)", 4, json!([1, 2]), &[0x00, 0x3e, 0x00, 0xc0]),
+        ("float64", "<f8", "(1,)", 6, json!([1]), &f64::MIN_POSITIVE.to_le_bytes()),
     ] {
         for file in [
             json_tensor(content),
@@ -169,6 +178,9 @@ fn inputs_are_found_wherever_a_url_may_point() {
     assert_eq!(of(&url), b"data");
     std::fs::write(gateway.plan().models().join("beside"), "root").unwrap();
     assert_eq!(of("file:///beside"), b"root");
+    // The directory for inputs is first.
+    std::fs::write(gateway.plan().models().join("in"), "root").unwrap();
+    assert_eq!(of("file:///in"), b"data");
 
     let fail = |url: &str| {
         failed(&gateway, "predict", json!({"model_name": "copy", "input_data_url": url}))

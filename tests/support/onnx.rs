@@ -7,7 +7,11 @@ use prost::Message;
 pub(crate) enum Element {
     Float32 = 1,
     Uint8 = 2,
+    Int16 = 5,
+    Int32 = 6,
     Int64 = 7,
+    Float16 = 10,
+    Float64 = 11,
 }
 
 /// A graph with an input `INPUT` and an output `OUTPUT` of the same value for each of these.
