@@ -136,7 +136,7 @@ fn a_prediction_that_may_have_run_is_not_tried_again() {
     let error = reply["error"].as_str().unwrap();
     assert!(error.contains("broke off Predict"), "{error}");
     assert!(error.contains("it may have run and was not tried again"), "{error}");
-    assert_eq!(bridge.heard(&input), 1);
+    assert_eq!((bridge.heard(&input), bridge.connections()), (1, 1));
     gateway.restart_agent();
     assert_eq!(gateway.command(LIST)["response"], json!([]));
 }
@@ -187,6 +187,7 @@ fn a_load_that_the_agent_did_although_its_answer_is_lost_has_succeeded() {
         load.join().unwrap()
     });
     assert_eq!(reply["response"], "succeeded", "{reply}");
+    assert_eq!(bridge.heard(path.as_bytes()), 1, "it was asked about, not done again");
     assert!(Path::new(&path).is_dir());
 }
 
