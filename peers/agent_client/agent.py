@@ -1,4 +1,5 @@
-"""An agent made from proto/agent.proto with grpcio, the C core that the vendor's agent uses, too."""
+"""An agent made from proto/agent.proto with grpcio: the gRPC core that the vendor's agent uses, too.
+"""
 
 import pathlib
 from concurrent import futures

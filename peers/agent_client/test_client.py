@@ -102,10 +102,15 @@ def test_a_model_is_loaded_from_its_directory(tmp_path, edge_core):
         with running(System(tmp_path, edge_core, **settings)) as system:
             loaded = system.command("loadModel", name="compiled", s3_filename="model.tar.gz")
             assert succeeded(loaded) == "succeeded"
-            loads = [request for method, request, *_ in system.agent.calls if method == "LoadModel"]
+            [load] = received(system, "LoadModel")
             url = str(system.models / "compiled")
-            assert loads == [messages.LoadModelRequest(url=url, name="compiled")]
+            assert load == messages.LoadModelRequest(url=url, name="compiled")
             assert (system.models / "compiled" / "compiled.so").read_bytes() == INPUT
+
+
+def received(system, method):
+    """The agent's requests of a method."""
+    return [request for called, request, *_ in system.agent.calls if called == method]
 
 
 def write_input(system):
@@ -114,8 +119,7 @@ def write_input(system):
 
 
 def received_input(system):
-    predictions = [request for method, request, *_ in system.agent.calls if method == "Predict"]
-    [tensor] = predictions[-1].tensors
+    [tensor] = received(system, "Predict")[-1].tensors
     assert tensor.tensor_metadata == peer.demo_model().input_tensor_metadatas[0]
     return tensor.byte_data
 

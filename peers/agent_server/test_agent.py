@@ -99,7 +99,7 @@ def test_the_life_of_a_model(agent, stub):
     model = stub.LoadModel(wire.LoadModelRequest(url=url, name="linear")).model
     assert model.name == "linear" and model.url == url
     (declared,) = model.input_tensor_metadatas
-    assert (declared.name, declared.data_type, list(declared.shape)) == (b"x", wire.FLOAT32, [-1, 4])
+    assert declared == wire.TensorMetadata(name=b"x", data_type=wire.FLOAT32, shape=[-1, 4])
     assert list(model.output_tensor_metadatas[0].shape) == [-1, 3]
     assert list(stub.ListModels(wire.ListModelsRequest()).models) == [model]
     assert stub.DescribeModel(wire.DescribeModelRequest(name="linear")).model == model

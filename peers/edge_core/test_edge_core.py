@@ -83,7 +83,8 @@ def test_the_result_is_written_before_the_acknowledgement(sapt, edge_core):
 
 def test_every_command_is_acknowledged_with_its_own_id(sapt, edge_core):
     edge_core.wait_for("device")
-    commands = [json.dumps({"jsonrpc": "2.0", "id": f"n{n}", "method": "listModels"}) for n in range(5)]
+    requests = [{"jsonrpc": "2.0", "id": f"c{n}", "method": "listModels"} for n in range(5)]
+    commands = [json.dumps(request) for request in requests]
     for command in commands:
         edge_core.command(DEVICE, 5701, 4, command)
     for command in commands:
