@@ -99,7 +99,7 @@ impl Device {
         };
         let late = async {
             smol::Timer::after(deadline).await;
-            log::error!("{} commands are given up: they take too long", self.answering.get());
+            log::error!("commands given up because they take too long: {}", self.answering.get());
         };
         done.or(late).await;
     }

@@ -135,7 +135,7 @@ fn tell_recovery(store: &Store) {
         log::info!("{name}: its previous version was put back after a run that was killed");
     }
     if *removed > 0 {
-        log::info!("{removed} leftovers of a run that was killed were removed");
+        log::info!("leftovers of a run that was killed, now removed: {removed}");
     }
     for error in not_removed {
         log::error!("a leftover of a run that was killed stays and takes space: {error}");

@@ -8,6 +8,7 @@ use std::thread;
 use lab::bridge::Bridge;
 use lab::gateway::{Gateway, PATIENCE, Plan};
 use lab::models;
+use rustix::process::Signal;
 use sapt::agent::{Address, Client};
 use sapt::model_name::ModelName;
 use serde_json::{Value, json};
@@ -107,6 +108,21 @@ fn an_agent_that_goes_away_is_told() {
     assert_eq!(gateway.command(LIST)["code"], "UNAVAILABLE");
     gateway.wait_for_value(5705, |health| health["agent"]["state"] == "unreachable");
     assert!(gateway.sapt.wait_for_line("cannot reach the agent", PATIENCE).is_ok());
+}
+
+#[test]
+fn an_agent_that_hangs_holds_up_only_so_many_commands() {
+    let gateway = plan().set("SAPT_SYNC_WINDOW_S", "0").start();
+    let agent = gateway.agent.as_ref().unwrap();
+    agent.signal(Signal::STOP);
+    for _ in 0..80 {
+        gateway.command(LIST);
+    }
+    let busy = gateway.wait_for_value(5704, |value| value["code"] == "BUSY");
+    assert!(busy["error"].as_str().unwrap().contains("commands"), "{busy}");
+    agent.signal(Signal::CONT);
+    gateway.wait_for_value(5705, |value| value["running"] == json!([]));
+    assert_eq!(gateway.edge.violations(), Vec::<String>::new());
 }
 
 /// A gateway whose agent is behind a bridge.

@@ -92,7 +92,7 @@ fn killed_while_the_next_version_is_pulled() {
     drop(gate);
     gateway
         .sapt
-        .wait_for_line("1 leftovers of a run that was killed were removed", PATIENCE)
+        .wait_for_line("leftovers of a run that was killed, now removed: 1", PATIENCE)
         .unwrap();
     assert_tidy(&gateway);
     assert_eq!(files(&model), before);

@@ -17,6 +17,9 @@ use crate::model_name::ModelName;
 use crate::s3::{self, Bucket};
 use crate::store::Store;
 
+/// Commands that are under way at once. An agent that hangs holds up those that control it.
+const COMMANDS: usize = 64;
+
 /// Predictions that are under way at once: one that the agent computes, and a few whose input is
 /// read or whose output is stored meanwhile.
 const PREDICTIONS: usize = 8;
@@ -48,6 +51,7 @@ pub struct Context {
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) value_limit: usize,
+    pub(super) commands: Places,
     pub(super) predictions: Places,
     pub(super) loads: Places,
     pub(super) turns: Turns,
@@ -70,6 +74,7 @@ impl Context {
             store,
             clock,
             value_limit,
+            commands: Places::new(COMMANDS, "commands"),
             predictions: Places::new(PREDICTIONS, "predictions"),
             loads: Places::new(LOADS, "loads"),
             turns: Turns::default(),
