@@ -26,8 +26,10 @@ const PREDICTIONS: usize = 200;
 /// The bytes of 224 by 224 pixels of three floats.
 const TENSOR: usize = 602_112;
 
-/// From the start of the process until Edge Core knows the device.
+/// From the start of the process until Edge Core knows the device. The models directory is there
+/// from the second start on, as on a gateway.
 pub(crate) fn start(sapt: &Path, table: &mut Table) {
+    let models = tempfile::tempdir().expect("there is room");
     let times = (0..STARTS).map(|_| {
         let directory = tempfile::tempdir().expect("there is room");
         let edge = EdgeCore::start(&directory.path().join("edge.sock"));
@@ -36,7 +38,7 @@ pub(crate) fn start(sapt: &Path, table: &mut Table) {
             .env_clear()
             .env("SAPT_EDGE_SOCKET", edge.socket())
             .env("SAPT_AGENT_ADDRESS", format!("unix:{}/agent.sock", directory.path().display()))
-            .env("SAPT_MODELS_PATH", directory.path().join("models"));
+            .env("SAPT_MODELS_PATH", models.path());
         let begin = Instant::now();
         let running = Program::start(&mut command);
         let registered = edge.wait_for_device(DEVICE, PATIENCE);
@@ -82,7 +84,7 @@ pub(crate) fn calls(sapt: &Path, table: &mut Table) {
     gateway.put_data("pixels.raw", &pixels);
     for format in ["npy", "raw"] {
         let predict = format!(
-            r#"{{"id":"1","method":"predict","params":{{"model_name":"speed","input_url":"file:///pixels.{format}"}}}}"#
+            r#"{{"id":"1","method":"predict","params":{{"model_name":"speed","input_data_url":"file:///pixels.{format}"}}}}"#
         );
         let (through, alone) = in_turn(
             PREDICTIONS,
