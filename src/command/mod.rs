@@ -69,6 +69,7 @@ impl Commands {
 
     async fn call(&self, call: Call, progress: &Progress) -> Result<Success, Error> {
         let context = &self.context;
+        let _place = context.commands.take()?;
         match call {
             Call::ListModels => list_models::run(context).await,
             Call::LoadModel { name, file } => {
