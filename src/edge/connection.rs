@@ -170,7 +170,15 @@ impl Connection {
                 return;
             }
         }
-        let _ = within(Duration::from_secs(1), "the close", self.socket.close(None)).await;
+        let closing = async {
+            if self.socket.close(None).await.is_ok() {
+                // Until Edge Core closes, too (RFC 6455, section 7.1.1): a socket that goes away
+                // with answers unread is a broken one to Edge Core, which may then drop what it
+                // was told last.
+                while let Some(Ok(_)) = self.socket.next().await {}
+            }
+        };
+        let _ = within(Duration::from_secs(1), "the close", closing).await;
     }
 }
 
@@ -238,4 +246,39 @@ fn lost(source: tungstenite::Error) -> Error {
 /// The beginning of a message, for a log line.
 fn excerpt(text: &str) -> String {
     text.chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_lite::future::{block_on, poll_once, zip};
+    use smol::net::unix::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn a_close_is_over_when_both_have_closed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("edge.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let accepting = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            async_tungstenite::accept_async(stream).await.unwrap()
+        };
+        block_on(async {
+            let (connection, mut edge_core) = zip(Connection::open(&path), accepting).await;
+            let (close, closing) = smol::channel::bounded(1);
+            close.close();
+            let mut pumping = pin!(connection.unwrap().pump(&closing, |_| {}));
+            assert!(poll_once(&mut pumping).await.is_none());
+            // Edge Core's answer to something that was asked before.
+            edge_core.send(Message::text("{}")).await.unwrap();
+            assert!(matches!(edge_core.next().await, Some(Ok(Message::Close(None)))));
+            // The answer to the close goes out, and then this side ends.
+            assert!(poll_once(edge_core.next()).await.is_none_or(|heard| heard.is_none()));
+            drop(edge_core);
+            assert!(matches!(pumping.await, End::Closed));
+        });
+    }
 }
