@@ -265,7 +265,7 @@ fn reply_format(text: &str) -> Result<ReplyFormat, String> {
     }
 }
 
-/// A directory in a bucket, as the seed writes it: slashes may be escaped for a shell.
+/// A directory in a bucket. Templates escape its slashes for a shell: `a\/b` is `a/b`.
 pub(super) fn directory(text: &str) -> Result<String, String> {
     let directory = text.replace("\\/", "/");
     let directory = directory.trim_matches('/');
