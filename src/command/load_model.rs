@@ -7,7 +7,7 @@ use super::error::Error;
 use super::reply::Success;
 use crate::agent::{self, Model};
 use crate::model_name::ModelName;
-use crate::store::{Staging, pipe};
+use crate::store::{Installed, Staging, pipe};
 
 /// Chunks between the network and the thread that unpacks: enough that neither waits for the
 /// other's jitter, little enough to be nothing.
@@ -36,14 +36,23 @@ pub(super) async fn run(
             Ok(Success::word("succeeded"))
         }
         Err(error) => {
-            let previous = match smol::unblock(move || installed.restore()).await {
-                Ok(true) => "the previous version of its files was put back",
-                Ok(false) => "its files were removed again",
-                Err(_) => "and its previous files could not be put back",
+            let previous = match put_back(name, installed).await {
+                Some(true) => "the previous version of its files was put back",
+                Some(false) => "its files were removed again",
+                None => "and its previous files could not be put back",
             };
             Err(Error::NotReplaced(Box::new(error), previous))
         }
     }
+}
+
+/// Puts the files back that were there before, and tells whether there were any; `None` where it
+/// could not.
+pub(super) async fn put_back(name: &ModelName, installed: Installed) -> Option<bool> {
+    smol::unblock(move || installed.restore())
+        .await
+        .inspect_err(|error| log::error!("{name}: {error}"))
+        .ok()
 }
 
 /// Streams an archive from S3 into a staging directory.

@@ -4,7 +4,7 @@
 use super::activity::Progress;
 use super::context::Context;
 use super::error::Error;
-use super::load_model::{load, pull};
+use super::load_model::{load, pull, put_back};
 use super::reply::Success;
 use super::unload_model::unload;
 use crate::model_name::ModelName;
@@ -27,9 +27,7 @@ pub(super) async fn run(
                 return Ok(Success::word("succeeded"));
             }
             Err(error) => {
-                if let Err(restoring) = smol::unblock(move || installed.restore()).await {
-                    log::error!("{name}: {restoring}");
-                }
+                put_back(name, installed).await;
                 error
             }
         },

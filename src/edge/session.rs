@@ -119,11 +119,6 @@ impl Session {
         }
     }
 
-    /// Whether the device is registered with Edge Core now.
-    pub fn is_registered(&self) -> bool {
-        self.registered.borrow().is_some()
-    }
-
     /// Ends the session: what was published is sent, the WebSocket closed, [`Session::run`]
     /// returns.
     pub fn close(&self) {
