@@ -27,7 +27,7 @@ const fn variable(name: &'static str, default: &'static str, purpose: &'static s
 }
 
 /// Every variable, as the help text lists them.
-pub const VARIABLES: [Variable; 19] = [
+pub const VARIABLES: &[Variable] = &[
     variable(
         "SAPT_PT_DEVICE_NAME",
         "sagemaker-edge-agent",

@@ -8,22 +8,20 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use hyper::Response;
 use hyper::body::Incoming;
-use hyper::{Method, Response};
-use smol::stream::StreamExt;
 use smol::{LocalExecutor, Timer};
 
 use self::signed_request::signed_request;
+use super::Region;
 use super::credentials::Credentials;
 use super::endpoint::{Endpoint, Location};
 use super::error::{Answer, Cause, Error};
 use super::error_document::ErrorDocument;
-use super::object::{Object, ReadContext};
+use super::request::{Answered, Request};
 use super::retry::Retry;
 use super::signing::{Scope, Signer};
 use super::transport::{Connection, Connector, IdleConnections, Roots, Timeouts, Tls, within};
-use super::upload::{Payload, Source, SourceFailure, Upload};
-use super::{Bucket, Region, S3Key};
 use crate::clock::{Clock, Moment};
 
 /// Reads and writes objects.
@@ -78,71 +76,26 @@ impl Client {
         Self(Rc::new(Inner { settings, clock: io.clock, connector, idle: Rc::default() }))
     }
 
-    /// Begins to read an object; [`Object::chunk`] gives its content.
-    pub async fn read(&self, bucket: &Bucket, key: &S3Key) -> Result<Object, Error> {
-        let (answer, connection, location) =
-            self.request(&Method::GET, bucket, key, Payload::None).await?;
-        let context = ReadContext {
-            bucket: bucket.clone(),
-            key: key.clone(),
-            host: location.origin.to_string(),
-            stall: self.0.settings.timeouts.stall,
-            idle: self.0.idle.clone(),
-        };
-        let (head, body) = answer.into_parts();
-        Object::new(&head.headers, body, connection, context)
-    }
-
-    /// Reads a whole object into memory. One of more than `limit` bytes is refused, before it is
-    /// read where S3 announces its length.
-    pub async fn read_all(&self, bucket: &Bucket, key: &S3Key, limit: u64) -> Result<Bytes, Error> {
-        self.read(bucket, key).await?.into_bytes(limit).await
-    }
-
-    /// Writes an object, and returns when S3 has stored it.
-    pub async fn write(&self, bucket: &Bucket, key: &S3Key, body: Upload) -> Result<(), Error> {
-        let payload = match body {
-            Upload::Bytes(content) => Payload::bytes(content),
-            // hyper does not look at the stream of a body that is empty by its length.
-            Upload::Stream { length: 0, stream } => {
-                let failure = SourceFailure::default();
-                Source::new(stream, 0, failure.clone()).next().await;
-                if let Some(cause) = failure.take() {
-                    return Err(self.error(&Method::PUT, bucket, key, 1, cause));
-                }
-                Payload::bytes(Bytes::new())
-            }
-            Upload::Stream { length, stream } => {
-                Payload::Stream { length, stream: Some(stream), failure: SourceFailure::default() }
-            }
-        };
-        let (answer, connection, _) = self.request(&Method::PUT, bucket, key, payload).await?;
-        let (_, whole) = self.read_small(answer.into_body()).await;
-        if whole {
-            self.0.idle.keep(connection);
-        }
-        Ok(())
-    }
-
     /// Makes a request until it succeeds or must be given up.
-    async fn request(
-        &self,
-        method: &Method,
-        bucket: &Bucket,
-        key: &S3Key,
-        mut payload: Payload,
-    ) -> Result<(Response<Incoming>, Connection, Location), Error> {
+    pub(super) async fn request(&self, mut request: Request<'_>) -> Result<Answered, Error> {
         let Settings { endpoint, region, retry, .. } = &self.0.settings;
-        let location = endpoint.locate(region, bucket, key);
+        let location = endpoint.locate(region, request.bucket, request.key, &request.query);
         let mut tries = 1;
         loop {
-            match self.attempt(method, &location, &mut payload).await {
-                Ok((answer, connection)) => return Ok((answer, connection, location)),
-                Err(cause) if cause.is_transient() && payload.is_whole() && tries < retry.tries => {
+            match self.attempt(&location, &mut request).await {
+                Ok((answer, connection)) => {
+                    let host = location.origin.to_string();
+                    return Ok(Answered { answer, connection, host });
+                }
+                Err(cause)
+                    if cause.is_transient()
+                        && request.payload.is_whole()
+                        && tries < retry.tries =>
+                {
                     Timer::after(retry.delay(tries, random())).await;
                     tries += 1;
                 }
-                Err(cause) => return Err(self.error(method, bucket, key, tries, cause)),
+                Err(cause) => return Err(self.error(&request, tries, cause)),
             }
         }
     }
@@ -151,40 +104,38 @@ impl Client {
     /// fresh one.
     async fn attempt(
         &self,
-        method: &Method,
         location: &Location,
-        payload: &mut Payload,
+        request: &mut Request<'_>,
     ) -> Result<(Response<Incoming>, Connection), Cause> {
         let Inner { connector, idle, .. } = &*self.0;
         // What can be sent only once does not get a connection that may be stale.
-        if payload.can_be_sent_again()
+        if request.payload.can_be_sent_again()
             && let Some(connection) = idle.take(&location.origin, &connector.timeouts).await
         {
-            match self.exchange(method, location, payload, connection).await {
+            match self.exchange(location, request, connection).await {
                 Err(Cause::Connection(error)) if !error.is_parse() => {}
                 result => return result,
             }
         }
         let connection = connector.connect(&location.origin).await?;
-        self.exchange(method, location, payload, connection).await
+        self.exchange(location, request, connection).await
     }
 
     async fn exchange(
         &self,
-        method: &Method,
         location: &Location,
-        payload: &mut Payload,
+        request: &mut Request<'_>,
         mut connection: Connection,
     ) -> Result<(Response<Incoming>, Connection), Cause> {
         let Settings { region, credentials, .. } = &self.0.settings;
         // Signed for this moment: S3 refuses a signature that is a quarter of an hour old.
         let moment = Moment::from((self.0.clock)());
         let signer = Signer::new(credentials, Scope::new(moment, region.as_str(), "s3"));
-        let request = signed_request(method, location, payload, &signer)?;
+        let signed = signed_request(location, request, &signer)?;
         let answer = connection
-            .send(request, &self.0.connector.timeouts)
+            .send(signed, &self.0.connector.timeouts)
             .await
-            .map_err(|cause| payload.take_failure().unwrap_or(cause))?;
+            .map_err(|cause| request.payload.take_failure().unwrap_or(cause))?;
         if answer.status().is_success() {
             return Ok((answer, connection));
         }
@@ -199,7 +150,7 @@ impl Client {
     }
 
     /// The beginning of a body that should be small, and whether that was all of it.
-    async fn read_small(&self, mut body: Incoming) -> (Bytes, bool) {
+    pub(super) async fn read_small(&self, mut body: Incoming) -> (Bytes, bool) {
         let mut read = BytesMut::new();
         loop {
             match within(self.0.settings.timeouts.stall, body.frame()).await {
@@ -218,17 +169,21 @@ impl Client {
         }
     }
 
-    fn error(
-        &self,
-        method: &Method,
-        bucket: &Bucket,
-        key: &S3Key,
-        tries: u32,
-        cause: Cause,
-    ) -> Error {
+    /// What to tell of a request that failed.
+    pub(super) fn error(&self, request: &Request<'_>, tries: u32, cause: Cause) -> Error {
         let Settings { endpoint, region, .. } = &self.0.settings;
-        let host = endpoint.locate(region, bucket, key).origin.to_string();
-        Error::new(method, (bucket, key), host, tries, cause)
+        let location = endpoint.locate(region, request.bucket, request.key, &request.query);
+        Error::new(request.target(), location.origin.to_string(), tries, cause)
+    }
+
+    /// How long this client waits.
+    pub(super) fn timeouts(&self) -> &Timeouts {
+        &self.0.settings.timeouts
+    }
+
+    /// Where connections wait for their next request.
+    pub(super) fn idle(&self) -> &Rc<IdleConnections> {
+        &self.0.idle
     }
 
     /// The text of an answer. A server knows the session token and might quote it.

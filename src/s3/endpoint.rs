@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 use super::bucket::Bucket;
 use super::key::S3Key;
 use super::region::Region;
-use super::signing::percent;
+use super::signing::{canonical_query, percent};
 
 /// AWS's own S3, or a server of one's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,13 +64,20 @@ impl Endpoint {
         Ok(Self::Server(Origin { tls, host, port }))
     }
 
-    /// Where an object is found.
-    pub(super) fn locate(&self, region: &Region, bucket: &Bucket, key: &S3Key) -> Location {
-        let key = percent::encode_path(key.as_str());
-        match self {
-            Self::Server(origin) => {
-                Location { origin: origin.clone(), path: format!("/{bucket}/{key}") }
-            }
+    /// Where an object is found, or, without a key, its bucket.
+    pub(super) fn locate(
+        &self,
+        region: &Region,
+        bucket: &Bucket,
+        key: Option<&S3Key>,
+        query: &[(&'static str, String)],
+    ) -> Location {
+        let key = key.map(|key| percent::encode_path(key.as_str())).unwrap_or_default();
+        let query: Vec<(&str, &str)> =
+            query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let query = canonical_query(&query);
+        let (origin, path) = match self {
+            Self::Server(origin) => (origin.clone(), format!("/{bucket}/{key}")),
             Self::Aws => {
                 let host = format!("s3.{region}.{}", region.domain());
                 let (host, path) = if bucket.is_dns_label() {
@@ -78,10 +85,10 @@ impl Endpoint {
                 } else {
                     (host, format!("/{bucket}/{key}"))
                 };
-                let origin = Origin { tls: true, host, port: default_port(true) };
-                Location { origin, path }
+                (Origin { tls: true, host, port: default_port(true) }, path)
             }
-        }
+        };
+        Location { origin, path, query }
     }
 }
 
@@ -113,11 +120,12 @@ impl fmt::Display for Origin {
     }
 }
 
-/// An object's place: the origin, and the path as it goes over the wire.
+/// An object's place: the origin, and the path and query as they go over the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Location {
     pub(super) origin: Origin,
     pub(super) path: String,
+    pub(super) query: String,
 }
 
 /// What was given is not an endpoint. The text itself is not repeated: it may hold a password.
@@ -170,7 +178,8 @@ mod tests {
         let location = endpoint.locate(
             &Region::parse(region).unwrap(),
             &Bucket::parse(bucket).unwrap(),
-            &S3Key::parse(key).unwrap(),
+            Some(&S3Key::parse(key).unwrap()),
+            &[],
         );
         (location.origin.tls, location.origin.to_string(), location.path)
     }

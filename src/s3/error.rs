@@ -8,9 +8,7 @@ use std::time::Duration;
 use hyper::Method;
 
 use super::advice;
-use super::bucket::Bucket;
 use super::error_document::ErrorDocument;
-use super::key::S3Key;
 
 /// A request to S3 failed.
 ///
@@ -21,12 +19,19 @@ pub struct Error(Box<Failure>);
 
 #[derive(Debug)]
 struct Failure {
-    method: Method,
-    bucket: String,
-    key: String,
+    target: Target,
     host: String,
     tries: u32,
     cause: Cause,
+}
+
+/// What a request was about.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) method: Method,
+    pub(super) bucket: String,
+    /// Empty where it was about the bucket.
+    pub(super) key: String,
 }
 
 /// What came back, or did not.
@@ -111,21 +116,8 @@ pub struct Answer {
 }
 
 impl Error {
-    pub(super) fn new(
-        method: &Method,
-        (bucket, key): (&Bucket, &S3Key),
-        host: String,
-        tries: u32,
-        cause: Cause,
-    ) -> Self {
-        Self(Box::new(Failure {
-            method: method.clone(),
-            bucket: bucket.to_string(),
-            key: key.to_string(),
-            host,
-            tries,
-            cause,
-        }))
+    pub(super) fn new(target: Target, host: String, tries: u32, cause: Cause) -> Self {
+        Self(Box::new(Failure { target, host, tries, cause }))
     }
 
     /// What came back, or did not.
@@ -157,7 +149,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failure { method, bucket, key, host, tries, cause } = &*self.0;
+        let Failure { target: Target { method, bucket, key }, host, tries, cause } = &*self.0;
         // A key may hold line breaks and escape sequences; this is one line.
         write!(f, "{method} s3://{bucket}/{} at {host}: {cause}; ", key.escape_debug())?;
         match (cause.is_transient(), tries) {
@@ -316,8 +308,7 @@ mod tests {
 
     fn error(tries: u32, cause: Cause) -> Error {
         Error::new(
-            &Method::GET,
-            (&Bucket::parse("bkt").unwrap(), &S3Key::parse("a\nb").unwrap()),
+            Target { method: Method::GET, bucket: "bkt".into(), key: "a\nb".into() },
             "minio:9000".into(),
             tries,
             cause,

@@ -3,6 +3,7 @@
 //! [`signing`] is pure and knows nothing of HTTP libraries; `transport` knows HTTP connections and
 //! nothing of S3; [`Client`] joins the two.
 
+mod actions;
 mod advice;
 mod bucket;
 mod client;
@@ -13,6 +14,7 @@ mod error_document;
 mod key;
 mod object;
 mod region;
+mod request;
 mod retry;
 pub mod signing;
 mod transport;

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::Method;
 use hyper::body::{Body, Incoming};
 use hyper::header::{ETAG, HeaderMap, TRANSFER_ENCODING};
 
-use super::error::{Cause, Phase};
+use super::Error;
+use super::error::{Cause, Phase, Target};
 use super::transport::{Connection, IdleConnections, within};
-use super::{Bucket, Error, S3Key};
 
 /// An object whose body is being read. Dropped before its end, it closes the connection.
 pub struct Object {
@@ -27,8 +26,7 @@ pub struct Object {
 
 /// What an object needs besides its answer: to report errors, and to hand back the connection.
 pub(super) struct ReadContext {
-    pub(super) bucket: Bucket,
-    pub(super) key: S3Key,
+    pub(super) target: Target,
     pub(super) host: String,
     pub(super) stall: Duration,
     pub(super) idle: Rc<IdleConnections>,
@@ -112,7 +110,7 @@ impl Object {
     }
 
     fn error(&self, cause: Cause) -> Error {
-        let ReadContext { bucket, key, host, .. } = &self.context;
-        Error::new(&Method::GET, (bucket, key), host.clone(), 1, cause)
+        let ReadContext { target, host, .. } = &self.context;
+        Error::new(target.clone(), host.clone(), 1, cause)
     }
 }

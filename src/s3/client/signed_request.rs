@@ -2,20 +2,21 @@
 
 use hyper::header::HeaderValue;
 use hyper::http::uri::PathAndQuery;
-use hyper::{HeaderMap, Method, Request, Uri};
+use hyper::{HeaderMap, Uri};
 
 use crate::s3::endpoint::Location;
 use crate::s3::error::Cause;
+use crate::s3::request::Request;
 use crate::s3::signing::{CanonicalRequest, PathRule, PayloadHash, RequestToSign, Signer};
-use crate::s3::upload::{Payload, RequestBody, encoded_length};
+use crate::s3::upload::{RequestBody, encoded_length};
 
 /// Writes and signs a request. It takes the content of a payload that is a stream.
 pub(super) fn signed_request(
-    method: &Method,
     location: &Location,
-    payload: &mut Payload,
+    request: &mut Request<'_>,
     signer: &Signer<'_>,
-) -> Result<Request<RequestBody>, Cause> {
+) -> Result<hyper::Request<RequestBody>, Cause> {
+    let payload = &mut request.payload;
     let hash = payload.hash(location.origin.tls);
     let chunked = hash == PayloadHash::Streaming;
 
@@ -31,13 +32,16 @@ pub(super) fn signed_request(
     if let (true, Some(length)) = (chunked, payload.length()) {
         headers.push(("x-amz-decoded-content-length", length.to_string()));
     }
+    headers.extend(request.headers.iter().cloned());
     let to_sign: Vec<(&str, &str)> =
         headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let query: Vec<(&str, &str)> =
+        request.query.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let canonical = CanonicalRequest::new(&RequestToSign {
-        method: method.as_str(),
+        method: request.method.as_str(),
         path: &location.path,
         path_rule: PathRule::AsSent,
-        query: &[],
+        query: &query,
         headers: &to_sign,
         payload: &hash,
     });
@@ -56,15 +60,17 @@ pub(super) fn signed_request(
         headers.push(("content-length", length.to_string()));
     }
 
-    let target = PathAndQuery::try_from(location.path.as_str())
-        .map_err(|_| Cause::Unsendable("the object's key"))?;
+    let Location { path, query, .. } = location;
+    let target = if query.is_empty() { path.clone() } else { format!("{path}?{query}") };
+    let target =
+        PathAndQuery::try_from(target).map_err(|_| Cause::Unsendable("the object's key"))?;
     let headers = header_map(headers)?;
     let body = payload.body(chunked.then_some((signer, signature)));
-    let mut request = Request::new(body);
-    *request.method_mut() = method.clone();
-    *request.uri_mut() = Uri::from(target);
-    *request.headers_mut() = headers;
-    Ok(request)
+    let mut signed = hyper::Request::new(body);
+    *signed.method_mut() = request.method.clone();
+    *signed.uri_mut() = Uri::from(target);
+    *signed.headers_mut() = headers;
+    Ok(signed)
 }
 
 fn header_map(headers: Vec<(&'static str, String)>) -> Result<HeaderMap, Cause> {

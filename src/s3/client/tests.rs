@@ -13,7 +13,7 @@ use smol::stream;
 use self::server::{Received, Reply, Server};
 use super::*;
 use crate::s3::signing::{CanonicalRequest, PathRule, PayloadHash, RequestToSign};
-use crate::s3::{ByteStream, Phase};
+use crate::s3::{Bucket, ByteStream, Phase, S3Key, Upload};
 use crate::secret::Secret;
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";

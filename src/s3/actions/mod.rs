@@ -1,0 +1,4 @@
+//! What can be asked of S3: one file a kind of request.
+
+mod get;
+mod put;

@@ -1,0 +1,59 @@
+//! A request to S3 before it is addressed and signed, and its answer.
+
+use hyper::body::Incoming;
+use hyper::{Method, Response};
+
+use super::error::Target;
+use super::transport::Connection;
+use super::upload::Payload;
+use super::{Bucket, S3Key};
+
+/// What is asked of S3.
+pub(super) struct Request<'a> {
+    pub(super) method: Method,
+    pub(super) bucket: &'a Bucket,
+    /// The object; None where the request is about the bucket.
+    pub(super) key: Option<&'a S3Key>,
+    /// Names and values, not encoded.
+    pub(super) query: Vec<(&'static str, String)>,
+    /// Headers beside those that every request has. All of them are signed: only such as proxies
+    /// leave alone.
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) payload: Payload,
+}
+
+impl<'a> Request<'a> {
+    /// A request about an object, without a body.
+    pub(super) fn object(method: Method, bucket: &'a Bucket, key: &'a S3Key) -> Self {
+        Self {
+            method,
+            bucket,
+            key: Some(key),
+            query: Vec::new(),
+            headers: Vec::new(),
+            payload: Payload::None,
+        }
+    }
+
+    /// The same with a body.
+    pub(super) fn with_payload(self, payload: Payload) -> Self {
+        Self { payload, ..self }
+    }
+
+    /// What an error says it was about.
+    pub(super) fn target(&self) -> Target {
+        Target {
+            method: self.method.clone(),
+            bucket: self.bucket.to_string(),
+            key: self.key.map(S3Key::to_string).unwrap_or_default(),
+        }
+    }
+}
+
+/// A successful answer, its body not read yet.
+pub(super) struct Answered {
+    pub(super) answer: Response<Incoming>,
+    pub(super) connection: Connection,
+    /// What answered, as errors name it.
+    pub(super) host: String,
+}
