@@ -4,6 +4,7 @@
 pub mod bridge;
 pub mod edge_core;
 pub mod fault_proxy;
+pub mod forward_proxy;
 pub mod gateway;
 mod http_head;
 pub mod models;
