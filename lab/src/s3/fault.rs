@@ -40,6 +40,8 @@ pub enum Fault {
     Close,
     /// After so many bytes waits at the gate, then goes on unharmed.
     Hold(u64, Gate),
+    /// Answers a GET of a range with the whole object, and 200.
+    IgnoreRange,
 }
 
 /// Which requests a fault is for.
