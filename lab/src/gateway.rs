@@ -9,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::edge_core::{CloudReply, EdgeCore, Status};
+use crate::fault_proxy::FaultProxy;
 use crate::program::{self, Program};
 use crate::s3::{Options, S3};
 
@@ -35,6 +36,8 @@ pub struct Gateway {
     pub agent: Option<Program>,
     /// Edge Core, and the cloud behind it.
     pub edge: EdgeCore,
+    /// What stands before S3, where that was wanted.
+    pub proxy: Option<FaultProxy>,
     /// S3.
     pub s3: S3,
     options: Options,
@@ -47,6 +50,8 @@ pub struct Plan {
     with_agent: bool,
     register: bool,
     https: bool,
+    proxied: bool,
+    s3: Options,
     sapt: PathBuf,
     environment: Vec<(String, Option<String>)>,
 }
@@ -59,6 +64,8 @@ impl Plan {
             with_agent: true,
             register: true,
             https: false,
+            proxied: false,
+            s3: Options::default(),
             sapt: sapt.into(),
             environment: Vec::new(),
         }
@@ -79,6 +86,18 @@ impl Plan {
     /// S3 speaks TLS, with an authority of its own.
     pub fn with_https(mut self) -> Self {
         self.https = true;
+        self
+    }
+
+    /// A fault proxy stands before S3. It speaks no TLS.
+    pub fn with_fault_proxy(mut self) -> Self {
+        self.proxied = true;
+        self
+    }
+
+    /// S3 is one with these options, but for its root.
+    pub fn with_s3(mut self, options: Options) -> Self {
+        self.s3 = options;
         self
     }
 
@@ -126,14 +145,15 @@ impl Plan {
         fs::create_dir_all(self.models().join("data")).expect("there is room");
         let options = Options {
             root: Some(self.directory().join("s3")),
-            tls: self.https,
-            ..Options::default()
+            tls: self.https || self.s3.tls,
+            ..self.s3.clone()
         };
         let s3 = S3::start(options.clone());
         s3.put(BUCKET, ".keep", b"");
         let agent = self.with_agent.then(|| self.start_agent());
-        let sapt = self.start_sapt(&s3, &options);
-        let gateway = Gateway { sapt, agent, edge, s3, options, plan: self };
+        let proxy = self.proxied.then(|| FaultProxy::start(s3.address()));
+        let sapt = self.start_sapt(&s3, proxy.as_ref(), &options);
+        let gateway = Gateway { sapt, agent, edge, proxy, s3, options, plan: self };
         if gateway.plan.register {
             gateway.wait_until_registered();
         }
@@ -166,7 +186,8 @@ impl Plan {
         agent
     }
 
-    fn start_sapt(&self, s3: &S3, options: &Options) -> Program {
+    fn start_sapt(&self, s3: &S3, proxy: Option<&FaultProxy>, options: &Options) -> Program {
+        let endpoint = proxy.map_or_else(|| s3.endpoint(), FaultProxy::endpoint);
         let mut command = Command::new(&self.sapt);
         command
             .env_clear()
@@ -174,12 +195,15 @@ impl Plan {
             .env("SAPT_AGENT_ADDRESS", format!("unix:{}", self.agent_socket().display()))
             .env("SAPT_MODELS_PATH", self.models())
             .env("SAPT_AWS_REGION", &options.region)
-            .env("SAPT_AWS_ENDPOINT_URL", s3.endpoint())
+            .env("SAPT_AWS_ENDPOINT_URL", endpoint)
             .env("SAPT_AWS_ACCESS_KEY_ID", &options.access_key_id)
             .env("SAPT_AWS_SECRET_ACCESS_KEY", &options.secret_access_key)
             .env("SAPT_AWS_S3_BUCKET", BUCKET)
             .env("SAPT_AWS_S3_MODELS_DIR", MODELS)
             .env("SAPT_AWS_S3_DATA_DIR", DATA);
+        if let Some(token) = &options.session_token {
+            command.env("SAPT_AWS_SESSION_TOKEN", token);
+        }
         if let Some(authority) = s3.ca_pem() {
             let bundle = self.directory().join("authority.pem");
             fs::write(&bundle, authority).expect("there is room");
@@ -210,7 +234,7 @@ impl Gateway {
 
     /// Starts `sapt` as it was started first: another one, or the next one after it was ended.
     pub fn start_sapt(&self) -> Program {
-        self.plan.start_sapt(&self.s3, &self.options)
+        self.plan.start_sapt(&self.s3, self.proxy.as_ref(), &self.options)
     }
 
     /// Starts the agent again, after it was ended.

@@ -3,7 +3,10 @@
 
 pub mod bridge;
 pub mod edge_core;
+pub mod fault_proxy;
+pub mod forward_proxy;
 pub mod gateway;
+mod http_head;
 pub mod models;
 pub mod program;
 pub mod s3;

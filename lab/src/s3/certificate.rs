@@ -8,7 +8,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
-/// Serves https for `127.0.0.1` and `localhost`.
+/// Serves https for `127.0.0.1`, `localhost` and what else is wanted.
 pub(super) struct Certificate {
     /// The authority's own certificate.
     pub(super) ca_pem: String,
@@ -16,7 +16,7 @@ pub(super) struct Certificate {
 }
 
 impl Certificate {
-    pub(super) fn generate() -> Certificate {
+    pub(super) fn generate(more_names: &[String]) -> Certificate {
         let ca_key = KeyPair::generate().expect("a key for the CA");
         let mut ca = CertificateParams::default();
         ca.distinguished_name.push(DnType::CommonName, "lab CA");
@@ -25,7 +25,8 @@ impl Certificate {
         let ca_pem = ca.self_signed(&ca_key).expect("a self-signed CA certificate").pem();
 
         let key = KeyPair::generate().expect("a key for the server");
-        let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+        let mut names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+        names.extend_from_slice(more_names);
         let mut leaf = CertificateParams::new(names).expect("names of the server");
         leaf.distinguished_name.push(DnType::CommonName, "lab S3");
         // Some clients refuse a certificate that does not name its issuer's key.

@@ -7,6 +7,7 @@
 //! in the S3 API reference.
 
 use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
 
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Uri};
@@ -23,7 +24,12 @@ const ENCODED: &AsciiSet =
 pub(super) struct Rules {
     pub(super) region: String,
     pub(super) session_token: Option<String>,
+    pub(super) owner: String,
+    pub(super) clock_shift_s: i64,
 }
+
+/// How far a request's date may be off, either way.
+const MOST_SKEW: Duration = Duration::from_secs(15 * 60);
 
 /// An answer that says no.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +86,10 @@ impl Rules {
         self.check_scope(&signature.credential)?;
         check_signed_headers(&parts.headers, &signature.signed_headers)?;
         self.check_token(signature.token.as_deref())?;
+        self.check_owner(&parts.headers)?;
+        if self.clock_shift_s != 0 {
+            self.check_date(&parts.headers)?;
+        }
 
         let claimed = header(&parts.headers, "x-amz-content-sha256").unwrap_or_default();
         if !has_body && is_hash(claimed) && claimed != EMPTY_SHA256 {
@@ -108,6 +118,43 @@ impl Rules {
             .with("Region", self.region.clone()));
         }
         Ok(())
+    }
+
+    /// The time by the clock of this server.
+    pub(super) fn now(&self) -> SystemTime {
+        let shift = Duration::from_secs(self.clock_shift_s.unsigned_abs());
+        let now = SystemTime::now();
+        if self.clock_shift_s < 0 { now - shift } else { now + shift }
+    }
+
+    fn check_owner(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        match header(headers, "x-amz-expected-bucket-owner") {
+            Some(expected) if expected != self.owner => {
+                Err(Refusal::new(403, "AccessDenied", "Access Denied"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Of a request that is signed in its headers.
+    fn check_date(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let Some(sent) = header(headers, "x-amz-date") else {
+            return Ok(());
+        };
+        let now = self.now();
+        // As both are written, their order is that of time.
+        let [earliest, latest] = [now - MOST_SKEW, now + MOST_SKEW].map(basic_date);
+        if (earliest.as_str()..=latest.as_str()).contains(&sent) {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            403,
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the current time is too large.",
+        )
+        .with("RequestTime", sent)
+        .with("ServerTime", basic_date(now))
+        .with("MaxAllowedSkewMilliseconds", "900000"))
     }
 
     fn check_token(&self, token: Option<&str>) -> Result<(), Refusal> {
@@ -236,6 +283,21 @@ pub(super) fn encode(text: &str) -> String {
     percent_encode(text.as_bytes(), ENCODED).to_string()
 }
 
+/// As in `x-amz-date`: `20260727T000000Z`.
+fn basic_date(time: SystemTime) -> String {
+    let time = time::OffsetDateTime::from(time);
+    let (date, clock) = (time.date(), time.time());
+    format!(
+        "{:04}{:02}{:02}T{:02}{:02}{:02}Z",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        clock.hour(),
+        clock.minute(),
+        clock.second()
+    )
+}
+
 /// Whether the value of `x-amz-content-sha256` is a hash, and not a keyword.
 pub(super) fn is_hash(value: &str) -> bool {
     value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -268,7 +330,12 @@ mod tests {
     const HASH: &str = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
 
     fn rules(session_token: Option<&str>) -> Rules {
-        Rules { region: "eu-central-1".to_owned(), session_token: session_token.map(str::to_owned) }
+        Rules {
+            region: "eu-central-1".to_owned(),
+            session_token: session_token.map(str::to_owned),
+            owner: "1".to_owned(),
+            clock_shift_s: 0,
+        }
     }
 
     fn signed(region: &str, signed_headers: &str, more: &[(&str, &str)]) -> Parts {

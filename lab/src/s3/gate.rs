@@ -56,7 +56,7 @@ impl Gate {
     }
 
     /// Reports that a request is here; ready once it may go on.
-    pub(super) fn poll_pass(&self, context: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_pass(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.0.state.lock().unwrap();
         state.reached = true;
         self.0.changed.notify_all();

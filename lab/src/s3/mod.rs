@@ -1,8 +1,8 @@
-//! Stand-in for S3: path style, objects kept as files, and every request's signature verified.
+//! Stand-in for S3: objects kept as files, and every request's signature verified.
 //!
 //! The crates `s3s` and `s3s-fs` do the protocol and the storage. They verify the signature
 //! (version 4, in the headers or in the query), the request's date (15 minutes either way) and
-//! chunked uploads. In front of them stand the [checks] that S3 makes and they do not, and behind
+//! chunked uploads. A bucket is named by the path, or by the `host`, `BUCKET.localhost`. In front of them stand the [checks] that S3 makes and they do not, and behind
 //! them a [store] that answers as S3 does where plain files would not.
 //!
 //! Limits, all from keeping objects as files: a key cannot be both an object and another
@@ -10,12 +10,15 @@
 
 mod certificate;
 mod checks;
+mod checksum;
 mod connection;
 mod fault;
 mod gate;
+mod host;
 mod journal;
 mod service;
 mod store;
+mod uploads;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -26,6 +29,7 @@ use std::thread::{self, JoinHandle};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+pub use self::checksum::Checksum;
 pub use self::fault::{Fault, Method};
 pub use self::gate::Gate;
 pub use self::journal::Request;
@@ -64,6 +68,13 @@ pub struct Options {
     pub tls: bool,
     /// The region that requests have to be signed for.
     pub region: String,
+    /// The account that all buckets belong to.
+    pub owner: String,
+    /// Further names in the certificate.
+    pub names: Vec<String>,
+    /// How far its clock is from the true time: what a client sees whose own clock is wrong by as
+    /// much in the other direction. Signed URLs are judged by the true time all the same.
+    pub clock_shift_s: i64,
     /// The port to listen on; 0 takes a free one.
     pub port: u16,
 }
@@ -78,6 +89,9 @@ impl Default for Options {
             session_token: None,
             tls: false,
             region: "us-east-1".to_owned(),
+            owner: "111122223333".to_owned(),
+            names: Vec::new(),
+            clock_shift_s: 0,
             port: 0,
         }
     }
@@ -101,7 +115,7 @@ impl S3 {
         let address = listener.local_addr().expect("a bound listener has an address");
         listener.set_nonblocking(true).expect("a listener can be non-blocking");
 
-        let certificate = options.tls.then(Certificate::generate);
+        let certificate = options.tls.then(|| Certificate::generate(&options.names));
         let ca_pem = certificate.as_ref().map(|certificate| certificate.ca_pem.clone());
         let acceptor = certificate.map(|certificate| certificate.acceptor);
 
@@ -109,7 +123,12 @@ impl S3 {
             Store::new(&root),
             &options.access_key_id,
             &options.secret_access_key,
-            Rules { region: options.region, session_token: options.session_token },
+            Rules {
+                region: options.region,
+                session_token: options.session_token,
+                owner: options.owner,
+                clock_shift_s: options.clock_shift_s,
+            },
         ));
 
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -158,6 +177,15 @@ impl S3 {
 
     /// Stores an object without a request; the bucket is made if needed.
     pub fn put(&self, bucket: &str, key: &str, content: &[u8]) {
+        self.store(bucket, key, content, None);
+    }
+
+    /// As [`S3::put`], with a checksum for who asks for it.
+    pub fn put_with_checksum(&self, bucket: &str, key: &str, content: &[u8], checksum: Checksum) {
+        self.store(bucket, key, content, Some(checksum));
+    }
+
+    fn store(&self, bucket: &str, key: &str, content: &[u8], checksum: Option<Checksum>) {
         let directory = self.root.join(bucket);
         fs::create_dir_all(&directory)
             .unwrap_or_else(|error| panic!("cannot make {}: {error}", directory.display()));
@@ -165,7 +193,7 @@ impl S3 {
         let (bucket, key, content) = (bucket.to_owned(), key.to_owned(), content.to_vec());
         let (send, receive) = mpsc::channel();
         self.runtime.spawn(async move {
-            let _ = send.send(service.store().put(bucket, key, content).await);
+            let _ = send.send(service.store().put(bucket, key, content, checksum).await);
         });
         receive
             .recv()
@@ -176,6 +204,11 @@ impl S3 {
     /// An object's content, without a request.
     pub fn read(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
         fs::read(self.root.join(bucket).join(store::file_key(key))).ok()
+    }
+
+    /// The ids of the multipart uploads that were neither completed nor aborted.
+    pub fn open_uploads(&self) -> Vec<String> {
+        self.service.store().uploads().open()
     }
 
     /// Every request until now, in the order of arrival.

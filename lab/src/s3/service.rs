@@ -12,6 +12,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request, Response};
 use s3s::auth::{S3Auth, SecretKey};
+use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Result, StdError, s3_error};
 use sha2::{Digest, Sha256};
@@ -19,8 +20,9 @@ use sha2::{Digest, Sha256};
 use super::checks::{Refusal, Rules, canonical_path, header, is_hash};
 use super::connection::Flushes;
 use super::fault::{Fault, Faults, FaultyBody, Then};
+use super::host::Hosts;
 use super::journal::Journal;
-use super::store::Store;
+use super::store::{Store, WithoutRanges};
 
 /// What all connections share.
 pub(super) struct Service {
@@ -40,6 +42,13 @@ impl Service {
             access_key_id: access_key_id.to_owned(),
             secret_access_key: SecretKey::from(secret),
         });
+        builder.set_host(Hosts);
+        if rules.clock_shift_s != 0 {
+            // It knows no clock but the true one: the rules look at the date instead.
+            let mut config = S3Config::default();
+            config.presigned_url_max_skew_time_secs = u32::MAX;
+            builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+        }
         let (journal, faults) = Default::default();
         Service { protocol: builder.build(), store, rules, journal, faults }
     }
@@ -69,13 +78,17 @@ impl Service {
 
         let mut answer = self.answer_with(parts, body, fault, flushes, &request_id).await?;
         answer.headers_mut().insert("x-amz-request-id", request_id.parse()?);
+        if self.rules.clock_shift_s != 0 {
+            let date = httpdate::fmt_http_date(self.rules.now());
+            answer.headers_mut().insert("date", date.parse()?);
+        }
         self.journal.answered(number, answer.status().as_u16());
         Ok(answer)
     }
 
     async fn answer_with(
         &self,
-        parts: Parts,
+        mut parts: Parts,
         body: Incoming,
         fault: Option<Fault>,
         flushes: Flushes,
@@ -101,6 +114,10 @@ impl Service {
             Some(Fault::Close) => {
                 body.collect().await?;
                 return Err("closed as ordered".into());
+            }
+            Some(Fault::IgnoreRange) => {
+                parts.extensions.insert(WithoutRanges);
+                return self.serve(parts, body, None, request_id).await;
             }
             Some(Fault::Truncate(bytes)) => (bytes, Then::Cut),
             Some(Fault::Stall(bytes)) => (bytes, Then::Stall),

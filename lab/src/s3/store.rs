@@ -3,7 +3,8 @@
 //! - A key may have empty, `.` and `..` parts, which name no files: see [`file_key`].
 //! - A folder is not an object, a missing bucket is not a missing key, an empty object has no
 //!   ranges, and a suffix range may be longer than its object.
-//! - `If-Match` and `If-None-Match` hold for GET too.
+//! - `If-Match` and `If-None-Match` hold for GET and HEAD too.
+//! - Checksums come only to who asks for them, and parts are checked before they are joined.
 //! - Listings encode keys when they say so.
 //! - Objects are read in pieces of 256 KiB, not 4 KiB: each costs a change of thread.
 
@@ -20,6 +21,12 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
 use super::checks::encode;
+use super::checksum::Checksum;
+use super::uploads::Uploads;
+
+/// Goes with a GET that is to be answered as if its `range` were not there.
+#[derive(Clone, Copy)]
+pub(super) struct WithoutRanges;
 
 /// How much of an object is read at a time.
 const PIECE: usize = 256 * 1024;
@@ -29,6 +36,7 @@ const PIECE: usize = 256 * 1024;
 pub(super) struct Store {
     root: PathBuf,
     files: Arc<FileSystem>,
+    uploads: Arc<Uploads>,
 }
 
 /// The file, below its bucket's directory, that holds the object with this key.
@@ -71,19 +79,32 @@ impl Store {
     pub(super) fn new(root: &Path) -> Store {
         let files = FileSystem::new(root)
             .unwrap_or_else(|error| panic!("cannot keep objects in {}: {error:?}", root.display()));
-        Store { root: root.to_owned(), files: Arc::new(files) }
+        Store { root: root.to_owned(), files: Arc::new(files), uploads: Arc::default() }
     }
 
     /// Stores an object; the bucket's directory exists.
-    pub(super) async fn put(&self, bucket: String, key: String, content: Vec<u8>) -> S3Result<()> {
-        let input = PutObjectInput {
+    pub(super) async fn put(
+        &self,
+        bucket: String,
+        key: String,
+        content: Vec<u8>,
+        checksum: Option<Checksum>,
+    ) -> S3Result<()> {
+        let mut input = PutObjectInput {
             bucket,
             key,
             content_length: Some(content.len() as i64),
-            body: Some(StreamingBlob::from(s3s::Body::from(content))),
             ..Default::default()
         };
+        if let Some(checksum) = checksum {
+            checksum.add(&content, &mut input);
+        }
+        input.body = Some(StreamingBlob::from(s3s::Body::from(content)));
         self.put_object(own_request(input)).await.map(|_| ())
+    }
+
+    pub(super) fn uploads(&self) -> &Uploads {
+        &self.uploads
     }
 
     /// The object's size, or what S3 says where there is no such object.
@@ -98,28 +119,31 @@ impl Store {
         }
     }
 
-    /// Checks the conditions of a GET, RFC 9110 section 13.2.2.
-    async fn check_conditions(&self, input: &GetObjectInput) -> S3Result<()> {
-        if input.if_match.is_none() && input.if_none_match.is_none() {
+    /// Checks the conditions of a GET or HEAD, RFC 9110 section 13.2.2.
+    async fn check_conditions(
+        &self,
+        bucket: &str,
+        key: &str,
+        if_match: Option<&ETagCondition>,
+        if_none_match: Option<&ETagCondition>,
+    ) -> S3Result<()> {
+        if if_match.is_none() && if_none_match.is_none() {
             return Ok(());
         }
-        let head = HeadObjectInput {
-            bucket: input.bucket.clone(),
-            key: file_key(&input.key),
-            ..Default::default()
-        };
+        let head =
+            HeadObjectInput { bucket: bucket.to_owned(), key: file_key(key), ..Default::default() };
         let etag = self.files.head_object(own_request(head)).await?.output.e_tag;
         let matches = |condition: &ETagCondition| match (condition.as_etag(), &etag) {
             (Some(wanted), Some(etag)) => wanted.value() == etag.value(),
             _ => condition.is_any(),
         };
-        if input.if_match.as_ref().is_some_and(|condition| !matches(condition)) {
+        if if_match.is_some_and(|condition| !matches(condition)) {
             return Err(s3_error!(
                 PreconditionFailed,
                 "At least one of the pre-conditions you specified did not hold"
             ));
         }
-        if input.if_none_match.as_ref().is_some_and(matches) {
+        if if_none_match.is_some_and(matches) {
             return Err(s3_error!(NotModified));
         }
         Ok(())
@@ -148,7 +172,12 @@ impl S3 for Store {
     ) -> S3Result<S3Response<GetObjectOutput>> {
         let input = &mut request.input;
         let size = self.size(&input.bucket, &input.key)?;
-        self.check_conditions(input).await?;
+        let (if_match, if_none_match) = (input.if_match.as_ref(), input.if_none_match.as_ref());
+        self.check_conditions(&input.bucket, &input.key, if_match, if_none_match).await?;
+        if request.extensions.get::<WithoutRanges>().is_some() {
+            input.range = None;
+        }
+        let shows_checksum = input.checksum_mode.take().is_some();
         input.key = file_key(&input.key);
         input.range = match input.range {
             Some(_) if size == 0 => {
@@ -164,7 +193,15 @@ impl S3 for Store {
         let mut file = File::open(path).await.map_err(S3Error::internal_error)?;
         file.seek(SeekFrom::Start(asked.start)).await.map_err(S3Error::internal_error)?;
         let pieces = ReaderStream::with_capacity(file.take(asked.end - asked.start), PIECE);
-        response.output.body = Some(StreamingBlob::wrap(pieces));
+        let output = &mut response.output;
+        output.body = Some(StreamingBlob::wrap(pieces));
+        if !shows_checksum {
+            output.checksum_crc32 = None;
+            output.checksum_crc32c = None;
+            output.checksum_crc64nvme = None;
+            output.checksum_sha1 = None;
+            output.checksum_sha256 = None;
+        }
         Ok(response)
     }
 
@@ -172,10 +209,22 @@ impl S3 for Store {
         &self,
         mut request: S3Request<HeadObjectInput>,
     ) -> S3Result<S3Response<HeadObjectOutput>> {
-        self.size(&request.input.bucket, &request.input.key)?;
-        request.input.key = file_key(&request.input.key);
+        let input = &mut request.input;
+        self.size(&input.bucket, &input.key)?;
+        let (if_match, if_none_match) = (input.if_match.as_ref(), input.if_none_match.as_ref());
+        self.check_conditions(&input.bucket, &input.key, if_match, if_none_match).await?;
+        let shows_checksum = input.checksum_mode.take().is_some();
+        input.key = file_key(&input.key);
         let mut response = self.files.head_object(request).await?;
-        response.output.accept_ranges = Some("bytes".to_owned());
+        let output = &mut response.output;
+        output.accept_ranges = Some("bytes".to_owned());
+        if !shows_checksum {
+            output.checksum_crc32 = None;
+            output.checksum_crc32c = None;
+            output.checksum_crc64nvme = None;
+            output.checksum_sha1 = None;
+            output.checksum_sha256 = None;
+        }
         Ok(response)
     }
 
@@ -237,6 +286,7 @@ impl S3 for Store {
         let key = std::mem::take(&mut request.input.key);
         request.input.key = file_key(&key);
         let mut response = self.files.create_multipart_upload(request).await?;
+        self.uploads.begin(response.output.upload_id.as_deref().unwrap_or_default());
         response.output.key = Some(key);
         Ok(response)
     }
@@ -245,32 +295,53 @@ impl S3 for Store {
         &self,
         mut request: S3Request<UploadPartInput>,
     ) -> S3Result<S3Response<UploadPartOutput>> {
+        let (id, number) = (request.input.upload_id.clone(), request.input.part_number);
+        self.uploads.check(&id)?;
         request.input.key = file_key(&request.input.key);
-        self.files.upload_part(request).await
+        let response = self.files.upload_part(request).await?;
+        if let Some(etag) = &response.output.e_tag {
+            self.uploads.part(&id, number, etag.value());
+        }
+        Ok(response)
     }
 
     async fn list_parts(
         &self,
         mut request: S3Request<ListPartsInput>,
     ) -> S3Result<S3Response<ListPartsOutput>> {
+        self.uploads.check(&request.input.upload_id)?;
         request.input.key = file_key(&request.input.key);
-        self.files.list_parts(request).await
+        let mut response = self.files.list_parts(request).await?;
+        response
+            .output
+            .parts
+            .iter_mut()
+            .for_each(|parts| parts.sort_by_key(|part| part.part_number));
+        Ok(response)
     }
 
     async fn complete_multipart_upload(
         &self,
         mut request: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let id = request.input.upload_id.clone();
+        self.uploads.check_parts(&id, request.input.multipart_upload.as_ref())?;
         request.input.key = file_key(&request.input.key);
-        self.files.complete_multipart_upload(request).await
+        let response = self.files.complete_multipart_upload(request).await?;
+        self.uploads.end(&id);
+        Ok(response)
     }
 
     async fn abort_multipart_upload(
         &self,
         mut request: S3Request<AbortMultipartUploadInput>,
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+        let id = request.input.upload_id.clone();
+        self.uploads.check(&id)?;
         request.input.key = file_key(&request.input.key);
-        self.files.abort_multipart_upload(request).await
+        let response = self.files.abort_multipart_upload(request).await?;
+        self.uploads.end(&id);
+        Ok(response)
     }
 
     async fn create_bucket(

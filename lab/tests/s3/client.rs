@@ -18,6 +18,8 @@ use rustls::pki_types::{CertificateDer, ServerName};
 /// A client with the stand-in's default keys; a test changes what it wants to be wrong.
 pub(crate) struct Client {
     pub(crate) endpoint: String,
+    /// What is sent as `host`, where it is not the endpoint's.
+    pub(crate) host: Option<String>,
     pub(crate) access_key_id: String,
     pub(crate) secret: String,
     pub(crate) token: Option<String>,
@@ -41,6 +43,7 @@ impl Client {
         let options = Options::default();
         Client {
             endpoint: s3.endpoint(),
+            host: None,
             access_key_id: options.access_key_id,
             secret: options.secret_access_key,
             token: None,
@@ -130,7 +133,7 @@ impl Client {
             .build()
             .unwrap()
             .into();
-        let url = format!("{}{target}", self.endpoint);
+        let url = format!("http://{}{target}", self.host());
         let request = SignableRequest::new(method, url, headers.iter().copied(), body).unwrap();
         sign(request, &parameters).unwrap().into_parts().0
     }
@@ -169,7 +172,7 @@ impl Client {
         body: &[u8],
     ) -> io::Result<BufReader<Box<dyn Stream>>> {
         let mut stream = self.connect()?;
-        let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {}\r\n", self.authority());
+        let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {}\r\n", self.host());
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -177,6 +180,10 @@ impl Client {
         stream.write_all(head.as_bytes())?;
         stream.write_all(body)?;
         Ok(BufReader::new(stream))
+    }
+
+    fn host(&self) -> &str {
+        self.host.as_deref().unwrap_or(self.authority())
     }
 
     fn authority(&self) -> &str {

@@ -4,6 +4,7 @@ mod checks;
 mod client;
 mod faults;
 mod objects;
+mod transfers;
 
 use lab::s3::{Options, S3};
 

@@ -142,7 +142,8 @@ fn normalize(path: &str) -> String {
         }
     }
     let mut normalized = format!("/{}", segments.join("/"));
-    if path.ends_with('/') && !segments.is_empty() {
+    let ends_open = ["/", "/.", "/.."].iter().any(|end| path.ends_with(end));
+    if ends_open && !segments.is_empty() {
         normalized.push('/');
     }
     normalized
@@ -150,13 +151,14 @@ fn normalize(path: &str) -> String {
 
 /// The lines `name:value` in order of name, each ended by a newline; and the list of the names.
 ///
-/// Values are trimmed, runs of spaces in them become one, and those of one name are joined by `,`
-/// in the order in which they are sent.
+/// Values are trimmed, runs of spaces in them become one (tabs stay: S3 leaves them too), and those
+/// of one name are joined by `,` in the order in which they are sent.
 fn canonical_headers(headers: &[(&str, &str)]) -> (String, String) {
     let mut sorted: Vec<(String, String)> = Vec::with_capacity(headers.len());
     for (name, value) in headers {
         let name = name.trim().to_ascii_lowercase();
-        let words: Vec<&str> = value.split_ascii_whitespace().collect();
+        let words = value.trim_ascii().split(' ').filter(|word| !word.is_empty());
+        let words: Vec<&str> = words.collect();
         // Values of one name keep the order in which they are sent.
         let place = sorted.partition_point(|(other, _)| *other <= name);
         sorted.insert(place, (name, words.join(" ")));
@@ -228,6 +230,8 @@ mod tests {
             ("/a/..", "/"),
             ("//a//b/", "/a/b/"),
             ("/a/./b", "/a/b"),
+            ("/a/b/.", "/a/b/"),
+            ("/a/b/..", "/a/"),
         ] {
             assert_eq!(normalize(path), normalized, "{path}");
         }
