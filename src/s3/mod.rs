@@ -19,6 +19,7 @@ mod retry;
 pub mod signing;
 mod transport;
 mod upload;
+mod xml;
 
 pub use bucket::{Bucket, InvalidBucket};
 pub use client::{Client, Io, Settings};
