@@ -24,6 +24,7 @@ use super::endpoint::Location;
 use super::error::{Answer, Cause, Error};
 use super::error_document::ErrorDocument;
 use super::request::{Answered, Request};
+use super::retry::Retry;
 use super::signing::{Scope, Signer};
 use super::transport::{Connection, Connector, IdleConnections, Timeouts, within};
 use super::{Bucket, Region};
@@ -54,8 +55,24 @@ impl Client {
         Self(Rc::new(Inner { settings, io, connector, idle, regions }))
     }
 
-    /// Makes a request until it succeeds or must be given up.
-    pub(super) async fn request(&self, mut request: Request<'_>) -> Result<Answered, Error> {
+    /// Makes a request until it succeeds or must be given up. Where the object is not there, the
+    /// error names some that are.
+    pub(super) async fn request(&self, request: Request<'_>) -> Result<Answered, Error> {
+        let (bucket, key) = (request.bucket, request.key);
+        match (self.request_with(&self.0.settings.retry, request).await, key) {
+            (Err(error), Some(key)) if error.code() == Some("NoSuchKey") => {
+                Err(error.with_similar(self.similar(bucket, key).await))
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// Makes a request as often as `retry` says.
+    pub(super) async fn request_with(
+        &self,
+        retry: &Retry,
+        mut request: Request<'_>,
+    ) -> Result<Answered, Error> {
         let Inner { settings, io, .. } = &*self.0;
         if let Some(owner) = &settings.bucket_owner {
             request.headers.push(("x-amz-expected-bucket-owner", owner.as_str().to_owned()));
@@ -79,7 +96,7 @@ impl Client {
                     Err(reason) => cause = Cause::Redirect(answer, reason),
                 }
             }
-            let delay = settings.retry.next(tries, &cause, random());
+            let delay = retry.next(tries, &cause, random());
             let delay = delay.filter(|_| request.payload.is_whole());
             cost = delay.and_then(|_| io.budget.take(&cause));
             match (delay, cost) {

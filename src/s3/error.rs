@@ -24,6 +24,7 @@ struct Failure {
     host: String,
     tries: u32,
     cause: Cause,
+    similar: Option<Vec<String>>,
 }
 
 /// What a request was about.
@@ -138,7 +139,13 @@ pub enum Phase {
 
 impl Error {
     pub(super) fn new(target: Target, host: String, tries: u32, cause: Cause) -> Self {
-        Self(Box::new(Failure { target, host, tries, cause }))
+        Self(Box::new(Failure { target, host, tries, cause, similar: None }))
+    }
+
+    /// The object is not there, and these are in its directory, as far as that can be known.
+    pub(super) fn with_similar(mut self, similar: Option<Vec<String>>) -> Self {
+        self.0.similar = similar;
+        self
     }
 
     /// What came back, or did not.
@@ -162,9 +169,13 @@ impl Error {
     }
 }
 
+/// The longest name of another object in an error, in characters.
+const NAME: usize = 100;
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failure { target: Target { method, bucket, key }, host, tries, cause } = &*self.0;
+        let Failure { target: Target { method, bucket, key }, host, tries, cause, similar } =
+            &*self.0;
         // A key may hold line breaks and escape sequences; this is one line.
         write!(f, "{method} s3://{bucket}/{} at {host}: {cause}; ", key.escape_debug())?;
         match (cause.is_transient(), tries) {
@@ -172,9 +183,20 @@ impl fmt::Display for Error {
             (true, _) => f.write_str("it may work when tried again")?,
             (false, _) => f.write_str("trying again does not help")?,
         }
-        match advice::for_cause(cause) {
-            Some(advice) => write!(f, ": {advice}"),
+        if let Some(advice) = advice::for_cause(cause) {
+            write!(f, ": {advice}")?;
+        }
+        match similar.as_deref() {
             None => Ok(()),
+            Some([]) => f.write_str(", where no objects are"),
+            Some(names) => {
+                f.write_str(", where there are")?;
+                names.iter().enumerate().try_for_each(|(index, name)| {
+                    let comma = if index > 0 { "," } else { "" };
+                    let name: String = name.chars().take(NAME).collect();
+                    write!(f, "{comma} {}", name.escape_debug())
+                })
+            }
         }
     }
 }

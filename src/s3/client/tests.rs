@@ -1,5 +1,6 @@
 //! The client against a server that is scripted byte by byte.
 
+mod actions;
 mod courses;
 mod failures;
 mod proxies;

@@ -37,7 +37,7 @@ impl Exempt {
 
     /// Whether it has everything.
     pub fn has_all(&self) -> bool {
-        self.0.iter().any(|entry| *entry == Entry { hosts: Hosts::All, port: None })
+        self.0.contains(&Entry { hosts: Hosts::All, port: None })
     }
 
     pub(super) fn has(&self, origin: &Origin) -> bool {
