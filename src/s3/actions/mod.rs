@@ -1,4 +1,9 @@
 //! What can be asked of S3: one file a kind of request.
 
+mod delete;
 mod get;
+mod head;
+mod list;
 mod put;
+
+pub use list::{Listing, Pages};

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::{Connection, Timeouts};
-use crate::s3::endpoint::Origin;
+use crate::s3::origin::Origin;
 
 /// At most one idle connection to each origin, and at most four in all: what is idle costs memory
 /// here and a slot at the server.
