@@ -41,6 +41,8 @@ pub struct Config {
     pub reply_format: ReplyFormat,
     /// What is logged.
     pub log_levels: Levels,
+    /// Whether what the cloud changes is kept beyond this process.
+    pub persist: bool,
     /// S3, as far as it is set; the cloud may change it.
     pub storage: Storage,
 }

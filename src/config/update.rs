@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::Storage;
 use super::environment::directory;
-use crate::s3::{Bucket, Credentials, Region};
+use crate::s3::{Bucket, Credentials, Region, Source};
 use crate::secret::Secret;
 
 /// The keys that can be changed, as an error lists them.
@@ -62,7 +62,7 @@ impl Update {
         replace(&mut storage.bucket, self.bucket);
         replace(&mut storage.models_directory, self.models_directory);
         replace(&mut storage.data_directory, self.data_directory);
-        replace(&mut storage.credentials, self.credentials);
+        replace(&mut storage.credentials, self.credentials.map(Source::from));
     }
 }
 
@@ -156,7 +156,7 @@ mod tests {
         assert!(storage.bucket.is_none() && storage.credentials.is_none());
         let auth = json!({"auth": {"awsAccessKeyId": "AKID2", "awsSecretAccessKey": "s2"}});
         Update::parse(&auth).unwrap().apply(&mut storage);
-        let credentials = storage.credentials.unwrap();
+        let Some(Source::Fixed(credentials)) = storage.credentials else { panic!() };
         assert_eq!(credentials.access_key_id, "AKID2");
         assert_eq!(credentials.secret_access_key.reveal(), "s2");
     }

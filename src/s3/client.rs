@@ -14,7 +14,7 @@ use smol::stream::StreamExt;
 use smol::{LocalExecutor, Timer};
 
 use self::signed_request::signed_request;
-use super::credentials::Credentials;
+use super::credentials::{Credentials, Provider, Source as CredentialsSource};
 use super::endpoint::{Endpoint, Location};
 use super::error::{Answer, Cause, Error};
 use super::error_document::ErrorDocument;
@@ -36,6 +36,7 @@ pub struct Client(Rc<Inner>);
 
 struct Inner {
     settings: Settings,
+    credentials: Provider,
     clock: Clock,
     connector: Connector,
     idle: Rc<IdleConnections>,
@@ -48,8 +49,8 @@ pub struct Settings {
     pub endpoint: Endpoint,
     /// What requests are signed for, and which of AWS's endpoints they go to.
     pub region: Region,
-    /// What requests are signed with.
-    pub credentials: Credentials,
+    /// Where that comes from which requests are signed with.
+    pub credentials: CredentialsSource,
     /// How long the client waits.
     pub timeouts: Timeouts,
     /// How often a request is made.
@@ -70,12 +71,19 @@ pub struct Io {
 impl Client {
     /// A client without connections: nothing is sent before the first request.
     pub fn new(settings: Settings, io: Io) -> Self {
+        let credentials = Provider::new(settings.credentials.clone(), &io, settings.retry);
         let connector = Connector {
             executor: io.executor,
             tls: Tls::new(io.roots),
             timeouts: settings.timeouts,
         };
-        Self(Rc::new(Inner { settings, clock: io.clock, connector, idle: Rc::default() }))
+        Self(Rc::new(Inner {
+            settings,
+            credentials,
+            clock: io.clock,
+            connector,
+            idle: Rc::default(),
+        }))
     }
 
     /// Begins to read an object; [`Object::chunk`] gives its content.
@@ -134,10 +142,26 @@ impl Client {
     ) -> Result<(Response<Incoming>, Connection, Location), Error> {
         let Settings { endpoint, region, retry, .. } = &self.0.settings;
         let location = endpoint.locate(region, bucket, key);
-        let mut tries = 1;
+        let (mut tries, mut renewed) = (1, false);
         loop {
-            match self.attempt(method, &location, &mut payload).await {
+            let credentials = match self.0.credentials.current().await {
+                Ok(credentials) => credentials,
+                Err(error) => {
+                    let cause = Cause::Credentials(error);
+                    return Err(self.error(method, bucket, key, tries, cause));
+                }
+            };
+            match self.attempt(method, &location, &mut payload, &credentials).await {
                 Ok((answer, connection)) => return Ok((answer, connection, location)),
+                // Once more with other credentials, where there are any; this is not counted.
+                Err(cause)
+                    if cause.is_about_credentials()
+                        && payload.is_whole()
+                        && !renewed
+                        && self.0.credentials.rejected(&credentials).await =>
+                {
+                    renewed = true;
+                }
                 Err(cause) if cause.is_transient() && payload.is_whole() && tries < retry.tries => {
                     Timer::after(retry.delay(tries, random())).await;
                     tries += 1;
@@ -154,19 +178,20 @@ impl Client {
         method: &Method,
         location: &Location,
         payload: &mut Payload,
+        credentials: &Credentials,
     ) -> Result<(Response<Incoming>, Connection), Cause> {
         let Inner { connector, idle, .. } = &*self.0;
         // What can be sent only once does not get a connection that may be stale.
         if payload.can_be_sent_again()
             && let Some(connection) = idle.take(&location.origin, &connector.timeouts).await
         {
-            match self.exchange(method, location, payload, connection).await {
+            match self.exchange(method, location, payload, credentials, connection).await {
                 Err(Cause::Connection(error)) if !error.is_parse() => {}
                 result => return result,
             }
         }
         let connection = connector.connect(&location.origin).await?;
-        self.exchange(method, location, payload, connection).await
+        self.exchange(method, location, payload, credentials, connection).await
     }
 
     async fn exchange(
@@ -174,9 +199,10 @@ impl Client {
         method: &Method,
         location: &Location,
         payload: &mut Payload,
+        credentials: &Credentials,
         mut connection: Connection,
     ) -> Result<(Response<Incoming>, Connection), Cause> {
-        let Settings { region, credentials, .. } = &self.0.settings;
+        let region = &self.0.settings.region;
         // Signed for this moment: S3 refuses a signature that is a quarter of an hour old.
         let moment = Moment::from((self.0.clock)());
         let signer = Signer::new(credentials, Scope::new(moment, region.as_str(), "s3"));
@@ -193,7 +219,7 @@ impl Client {
         if whole {
             self.0.idle.keep(connection);
         }
-        let document = ErrorDocument::parse(&self.without_secrets(&body));
+        let document = ErrorDocument::parse(&without_secrets(&body, credentials));
         let answer = Answer::new(head.status.as_u16(), &head.headers, document);
         Err(Cause::Answer(Box::new(answer)))
     }
@@ -230,14 +256,14 @@ impl Client {
         let host = endpoint.locate(region, bucket, key).origin.to_string();
         Error::new(method, (bucket, key), host, tries, cause)
     }
+}
 
-    /// The text of an answer. A server knows the session token and might quote it.
-    fn without_secrets(&self, body: &[u8]) -> String {
-        let text = String::from_utf8_lossy(body);
-        match &self.0.settings.credentials.session_token {
-            Some(token) if !token.reveal().is_empty() => text.replace(token.reveal(), "[redacted]"),
-            _ => text.into_owned(),
-        }
+/// The text of an answer. A server knows the session token and might quote it.
+fn without_secrets(body: &[u8], credentials: &Credentials) -> String {
+    let text = String::from_utf8_lossy(body);
+    match &credentials.session_token {
+        Some(token) if !token.reveal().is_empty() => text.replace(token.reveal(), "[redacted]"),
+        _ => text.into_owned(),
     }
 }
 

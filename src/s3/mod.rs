@@ -20,12 +20,15 @@ mod upload;
 
 pub use bucket::{Bucket, InvalidBucket};
 pub use client::{Client, Io, Settings};
-pub use credentials::Credentials;
+pub use credentials::{
+    Authorization, Container, Credentials, CredentialsError, Files, InvalidLocation, Profile,
+    Provider, Reason, RoleAlias, Server, Source, WebLocation,
+};
 pub use endpoint::{Endpoint, InvalidEndpoint, Origin};
 pub use error::{Answer, Cause, Error, Phase};
 pub use key::{InvalidKey, S3Key};
 pub use object::Object;
 pub use region::{InvalidRegion, Region};
 pub use retry::Retry;
-pub use transport::{InvalidRoots, Roots, Timeouts};
+pub use transport::{Identity, InvalidIdentity, InvalidRoots, Roots, Timeouts};
 pub use upload::{ByteStream, Upload};

@@ -31,7 +31,7 @@ fn settings(url: &str) -> Settings {
     Settings {
         endpoint: Endpoint::parse(url).unwrap(),
         region: Region::parse("eu-west-1").unwrap(),
-        credentials: credentials(),
+        credentials: credentials().into(),
         timeouts: Timeouts::default(),
         retry: Retry { base: Duration::ZERO, ..Retry::default() },
     }

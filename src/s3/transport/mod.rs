@@ -1,10 +1,12 @@
 //! HTTP/1.1 connections to an S3 server, over TCP or TLS.
 
 mod connection;
+mod identity;
 mod idle;
 mod stream;
 mod tls;
 
+pub use identity::{Identity, InvalidIdentity};
 pub use tls::{InvalidRoots, Roots};
 
 pub(super) use connection::{Connection, Connector};

@@ -10,8 +10,10 @@ use futures_rustls::pki_types::pem::PemObject;
 use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
 use futures_rustls::rustls::client::Resumption;
 use futures_rustls::rustls::crypto::{CryptoProvider, KeyProvider, ring};
-use futures_rustls::rustls::sign::SigningKey;
+use futures_rustls::rustls::sign::{SigningKey, SingleCertAndKey};
 use futures_rustls::rustls::{self, ClientConfig, RootCertStore};
+
+use super::Identity;
 
 /// The certificate authorities that are trusted: Mozilla's, and others of one's own.
 #[derive(Debug, Clone, Default)]
@@ -67,12 +69,18 @@ impl std::error::Error for InvalidRoots {}
 /// pays for it.
 pub(in crate::s3) struct Tls {
     roots: Roots,
+    identity: Option<Arc<SingleCertAndKey>>,
     connector: OnceCell<TlsConnector>,
 }
 
 impl Tls {
     pub(in crate::s3) fn new(roots: Roots) -> Self {
-        Self { roots, connector: OnceCell::new() }
+        Self { roots, identity: None, connector: OnceCell::new() }
+    }
+
+    /// Proves who this is to servers that want to know.
+    pub(in crate::s3) fn with_identity(roots: Roots, identity: Identity) -> Self {
+        Self { identity: Some(identity.0), ..Self::new(roots) }
     }
 
     pub(super) fn connector(&self) -> io::Result<TlsConnector> {
@@ -84,11 +92,14 @@ impl Tls {
         roots.extend(self.roots.own.iter().cloned());
         // The provider is named: a process-wide default might not have been set.
         let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
-        let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+        let config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let mut config = match &self.identity {
+            None => config.with_no_client_auth(),
+            Some(identity) => config.with_client_cert_resolver(identity.clone()),
+        };
         // There are one or two hosts: the default of 256 sessions would only hold memory.
         config.resumption = Resumption::in_memory_sessions(8);
         let connector = TlsConnector::from(Arc::new(config));
@@ -96,8 +107,8 @@ impl Tls {
     }
 }
 
-/// Reads no private keys: this client proves itself by signed requests, not by a certificate. So
-/// what reads keys and signs with them is not linked.
+/// Reads no private keys: where this client proves itself by a certificate and not by signed
+/// requests, an [`Identity`] has read them. So what reads the other kinds of keys is not linked.
 #[derive(Debug)]
 struct NoKeys;
 
