@@ -4,6 +4,7 @@
 //! reported together.
 
 mod environment;
+mod persisted;
 mod storage;
 mod update;
 mod view;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use environment::{Problem, Problems, VARIABLES, Variable};
+pub use persisted::{Persisted, PersistedError};
 pub use storage::{Storage, Unset};
 pub use update::{InvalidUpdate, Update};
 pub use view::view;
