@@ -2,7 +2,7 @@
 
 mod signed_request;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::rc::Rc;
 

@@ -2,7 +2,7 @@
 
 mod failures;
 mod reads;
-mod server;
+pub(in crate::s3) mod server;
 mod writes;
 
 use std::future::Future;

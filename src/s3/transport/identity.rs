@@ -62,3 +62,45 @@ impl fmt::Display for InvalidIdentity {
 }
 
 impl std::error::Error for InvalidIdentity {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RSA_CERTIFICATE: &[u8] = include_bytes!("identity/fixtures/rsa-certificate.pem");
+    const RSA_PKCS8: &[u8] = include_bytes!("identity/fixtures/rsa-pkcs8.pem");
+    const RSA_PKCS1: &[u8] = include_bytes!("identity/fixtures/rsa-pkcs1.pem");
+    const EC_CERTIFICATE: &[u8] = include_bytes!("identity/fixtures/ec-certificate.pem");
+    const EC_SEC1: &[u8] = include_bytes!("identity/fixtures/ec-sec1.pem");
+
+    #[test]
+    fn all_forms_of_keys() {
+        let certified = rcgen::generate_simple_self_signed(vec!["device".into()]).unwrap();
+        let (certificate, key) = (certified.cert.pem(), certified.signing_key.serialize_pem());
+        for (certificate, key) in [
+            (RSA_CERTIFICATE, RSA_PKCS8),
+            (RSA_CERTIFICATE, RSA_PKCS1),
+            (EC_CERTIFICATE, EC_SEC1),
+            (certificate.as_bytes(), key.as_bytes()),
+        ] {
+            Identity::from_pem(certificate, key).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used() {
+        let broken = b"-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n";
+        let strange = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().serialize_pem();
+        for (certificate, key, error) in [
+            (&b""[..], RSA_PKCS8, InvalidIdentity::Certificate),
+            (broken, RSA_PKCS8, InvalidIdentity::Certificate),
+            (RSA_PKCS8, RSA_PKCS8, InvalidIdentity::Certificate),
+            (RSA_CERTIFICATE, b"", InvalidIdentity::Key),
+            (RSA_CERTIFICATE, RSA_CERTIFICATE, InvalidIdentity::Key),
+            (RSA_CERTIFICATE, strange.as_bytes(), InvalidIdentity::KeyType),
+            (RSA_CERTIFICATE, EC_SEC1, InvalidIdentity::Mismatch),
+        ] {
+            assert_eq!(Identity::from_pem(certificate, key).unwrap_err(), error);
+        }
+    }
+}
