@@ -1,5 +1,6 @@
 //! The client against a server that is scripted byte by byte.
 
+mod credentials;
 mod failures;
 mod reads;
 pub(in crate::s3) mod server;
