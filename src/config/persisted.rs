@@ -77,10 +77,9 @@ fn write(path: &Path, content: &[u8]) -> Result<(), PersistedError> {
     file.write_all(content).map_err(PersistedError::io("write", &new))?;
     file.sync_all().map_err(PersistedError::io("flush to disk", &new))?;
     fs::rename(&new, path).map_err(PersistedError::io("replace", path))?;
-    match path.parent().map(File::open) {
-        // The name is in place; whether it lasts through a power cut is up to the file system.
-        Some(Ok(directory)) => drop(directory.sync_all()),
-        _ => {}
+    if let Some(Ok(directory)) = path.parent().map(File::open) {
+        // The name is in place; some file systems cannot flush a directory.
+        let _ = directory.sync_all();
     }
     Ok(())
 }

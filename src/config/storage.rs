@@ -30,9 +30,9 @@ impl Storage {
 
     /// Where the key comes from, which a command needs.
     pub fn credentials(&self) -> Result<&Source, Unset> {
-        self.credentials
-            .as_ref()
-            .ok_or(Unset("SAPT_AWS_ACCESS_KEY_ID and SAPT_AWS_SECRET_ACCESS_KEY"))
+        self.credentials.as_ref().ok_or(Unset(
+            "SAPT_AWS_ACCESS_KEY_ID and SAPT_AWS_SECRET_ACCESS_KEY, or another source of a key,",
+        ))
     }
 
     /// The prefix of models, which a command needs.
