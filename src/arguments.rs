@@ -80,6 +80,7 @@ Environment:
     text += "\
 Directories in S3 may be written with \\/ for /. Values that still hold a template's
 placeholder are refused. Without the S3 variables everything works but what needs S3.
+Of the sources of a key for S3 the first that is set counts, in the order above.
 The agent is at SAPT_AGENT_ADDRESS; where that is not set, at the socket
 SAPT_SAGE_SOCKET_FILE, or while that is not there at localhost:SAPT_MAP_PORT.
 ";

@@ -10,7 +10,7 @@ use smol::LocalExecutor;
 use uuid::Uuid;
 
 use crate::command::{Commands, Context, Surroundings};
-use crate::config::{Config, Problems, VARIABLES};
+use crate::config::{Config, Persisted, Problems, VARIABLES};
 use crate::device::{Device, Requests, Settings};
 use crate::edge::{Identity, Session};
 use crate::s3::Proxies;
@@ -53,30 +53,35 @@ impl std::error::Error for Error {
 
 /// Runs until SIGTERM or SIGINT. Finishes then what takes less than 5 s.
 pub fn run() -> Result<(), Error> {
-    let config =
+    let mut config =
         Config::from_environment(|name| std::env::var_os(name)).map_err(Error::Configuration)?;
     config.log_levels.install();
     let store = Store::open(config.models_path.clone()).map_err(Error::Store)?;
     tell_unknown_variables();
     tell_recovery(&store);
+    let persisted = persisted(&mut config);
     let signals = Signals::new([Signal::Term, Signal::Int]).map_err(Error::Signals)?;
     let executor = Rc::new(LocalExecutor::new());
-    smol::block_on(executor.run(serve(config, store, signals, executor.clone())));
+    smol::block_on(executor.run(serve(config, store, persisted, signals, executor.clone())));
     Ok(())
 }
 
 async fn serve(
     config: Config,
     store: Store,
+    persisted: Option<Persisted>,
     mut signals: Signals,
     executor: Rc<LocalExecutor<'static>>,
 ) {
+    let key = match &config.storage.credentials {
+        Some(source) => format!("with a key from {source}"),
+        None => "without a key".to_owned(),
+    };
     log::info!(
-        "sapt {} starts: agent at {}, models in {}, S3 {}",
+        "sapt {} starts: agent at {}, models in {}, S3 {key}",
         env!("CARGO_PKG_VERSION"),
         config.agent,
         config.models_path.display(),
-        if config.storage.credentials.is_some() { "with a key" } else { "without a key" },
     );
     let session = Session::new(Identity {
         socket: config.edge_socket,
@@ -95,6 +100,7 @@ async fn serve(
         agent: agent::Client::new(config.agent, executor.clone()),
         store,
         storage: config.storage,
+        persisted,
         io,
         clock,
         random: Box::new(Uuid::new_v4),
@@ -123,6 +129,27 @@ async fn serve(
     // The close itself is bounded by its own deadline.
     running.await;
     log::info!("sapt ends");
+}
+
+/// Applies what the cloud configured before, where the operator wants that.
+fn persisted(config: &mut Config) -> Option<Persisted> {
+    let path = config.models_path.join(".sapt").join("config.json");
+    let shown = path.display();
+    if !config.persist {
+        if path.exists() {
+            log::info!("{shown} is ignored, because SAPT_PERSIST_CONFIG is not 1");
+        }
+        return None;
+    }
+    let changes = Persisted::read(&path).unwrap_or_else(|error| {
+        log::error!("what the cloud configured before is ignored: {error}");
+        None
+    });
+    if let Some(changes) = &changes {
+        log::info!("what the cloud configured before counts: {shown}");
+        changes.clone().apply(&mut config.storage);
+    }
+    Some(Persisted::new(path, changes.unwrap_or_default()))
 }
 
 /// A variable that nobody reads is most likely one that is misspelt.

@@ -12,7 +12,7 @@ use super::error::Error;
 use super::places::{Places, Turns};
 use crate::agent::{self, Model};
 use crate::clock::Clock;
-use crate::config::Storage;
+use crate::config::{Persisted, Storage};
 use crate::model_name::ModelName;
 use crate::s3::{self, Bucket};
 use crate::store::Store;
@@ -35,6 +35,8 @@ pub struct Surroundings {
     pub store: Store,
     /// S3's settings at start.
     pub storage: Storage,
+    /// Where changes of them are kept, if they are.
+    pub persisted: Option<Persisted>,
     /// How S3 is reached.
     pub io: s3::Io,
     /// The time.
@@ -49,6 +51,7 @@ pub struct Surroundings {
 pub struct Context {
     pub(super) agent: agent::Client,
     pub(super) store: Store,
+    pub(super) persisted: Option<Persisted>,
     pub(super) clock: Clock,
     pub(super) value_limit: usize,
     pub(super) commands: Places,
@@ -68,10 +71,12 @@ pub struct Context {
 impl Context {
     /// Shares these surroundings.
     pub fn new(surroundings: Surroundings) -> Rc<Self> {
-        let Surroundings { agent, store, storage, io, clock, random, value_limit } = surroundings;
+        let Surroundings { agent, store, storage, persisted, io, clock, random, value_limit } =
+            surroundings;
         let context = Self {
             agent,
             store,
+            persisted,
             clock,
             value_limit,
             commands: Places::new(COMMANDS, "commands"),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::location::InvalidLocation;
 use super::method::METHODS;
-use crate::config::{InvalidUpdate, Unset};
+use crate::config::{InvalidUpdate, PersistedError, Unset};
 use crate::model_name::InvalidModelName;
 use crate::{agent, s3, store, tensor};
 
@@ -28,6 +28,8 @@ pub enum Error {
     Location(InvalidLocation),
     /// A change of the configuration is wrong.
     Configuration(InvalidUpdate),
+    /// A change of the configuration was to be kept, and could not be.
+    NotPersisted(PersistedError),
     /// A setting that the command needs is missing.
     Unset(Unset),
     /// As many commands of this kind run as may.
@@ -79,7 +81,7 @@ impl Error {
             Self::NotLoaded(_) => "NOT_FOUND",
             Self::Agent(error) => error.code(),
             Self::S3(_) => "S3_ERROR",
-            Self::Store(_) => "STORE_ERROR",
+            Self::Store(_) | Self::NotPersisted(_) => "STORE_ERROR",
             Self::Tensor(_) | Self::Inputs(_) => "INVALID_INPUT",
             Self::NotReplaced(error, _) => error.code(),
             Self::TooLarge { .. } => "TOO_LARGE",
@@ -112,6 +114,11 @@ impl fmt::Display for Error {
             Self::ModelName(error) => error.fmt(f),
             Self::Location(error) => error.fmt(f),
             Self::Configuration(error) => error.fmt(f),
+            Self::NotPersisted(error) => write!(
+                f,
+                "the configuration was not changed, because it could not be kept: {error}; make \
+                 room or set the mode there, or leave SAPT_PERSIST_CONFIG out"
+            ),
             Self::Unset(error) => error.fmt(f),
             Self::Busy(what) => write!(f, "too many {what} are under way; send it again later"),
             Self::ShuttingDown => {
@@ -145,6 +152,7 @@ impl std::error::Error for Error {
             Self::ModelName(error) => Some(error),
             Self::Location(error) => Some(error),
             Self::Configuration(error) => Some(error),
+            Self::NotPersisted(error) => Some(error),
             Self::Unset(error) => Some(error),
             Self::Agent(error) => Some(error),
             Self::S3(error) => Some(error),

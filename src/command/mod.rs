@@ -82,7 +82,7 @@ impl Commands {
             Call::UnloadModel { name } => unload_model::run(context, &name).await,
             Call::Predict(prediction) => predict::run(context, progress, *prediction).await,
             Call::DataCaptureStatus { id } => data_capture_status::run(context, id).await,
-            Call::Configure(update) => Ok(configure::run(context, *update)),
+            Call::Configure(update) => configure::run(context, *update).await,
         }
     }
 }

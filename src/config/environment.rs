@@ -1,5 +1,7 @@
 //! The environment's variables, read and checked together.
 
+mod credentials;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -9,8 +11,7 @@ use super::{Config, DeviceName, ReplyFormat, Storage};
 use crate::agent::Address;
 use crate::edge::resource::LARGEST_VALUE;
 use crate::logging::Levels;
-use crate::s3::{Bucket, Credentials, Region, Roots};
-use crate::secret::Secret;
+use crate::s3::{Bucket, Region, Roots};
 
 /// One variable: its name, its default in words, and what it is for.
 pub struct Variable {
@@ -58,6 +59,42 @@ pub const VARIABLES: &[Variable] = &[
     variable("SAPT_AWS_ACCESS_KEY_ID", "none", "key for S3"),
     variable("SAPT_AWS_SECRET_ACCESS_KEY", "none", "its secret"),
     variable("SAPT_AWS_SESSION_TOKEN", "none", "its session token, for temporary keys"),
+    variable(
+        "SAPT_CREDENTIALS_DIR",
+        "none",
+        "directory with a file for each of the three above; read before each use",
+    ),
+    variable(
+        "SAPT_AWS_SHARED_CREDENTIALS_FILE",
+        "none",
+        "AWS's shared credentials file; read before each use",
+    ),
+    variable("SAPT_AWS_PROFILE", "default", "which profile of that file"),
+    variable(
+        "SAPT_AWS_IOT_ENDPOINT",
+        "none",
+        "AWS IoT's credentials endpoint, xxx.credentials.iot.REGION.amazonaws.com",
+    ),
+    variable("SAPT_AWS_IOT_ROLE_ALIAS", "none", "the role alias whose credentials it gives"),
+    variable("SAPT_AWS_IOT_CERTIFICATE", "none", "PEM file with the device's certificate"),
+    variable("SAPT_AWS_IOT_KEY", "none", "PEM file with its private key"),
+    variable("SAPT_AWS_IOT_THING_NAME", "none", "the thing's name, where a policy asks for it"),
+    variable(
+        "SAPT_AWS_CONTAINER_CREDENTIALS_URI",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI",
+        "server that gives credentials, as ECS, EKS and Greengrass have it",
+    ),
+    variable(
+        "SAPT_AWS_IMDS",
+        "off",
+        "on: ask the instance metadata service of EC2 for credentials; http://HOST:PORT: ask there",
+    ),
+    variable(
+        "SAPT_PERSIST_CONFIG",
+        "0",
+        "1: what the cloud configures is kept below the models directory, keys too, and counts \
+         after a restart",
+    ),
     variable("SAPT_AWS_S3_BUCKET", "none", "the bucket"),
     variable("SAPT_AWS_S3_MODELS_DIR", "none", "where in the bucket models are; / for its root"),
     variable(
@@ -145,6 +182,7 @@ impl Config {
             value_limit: reader.parsed("SAPT_VALUE_LIMIT", value_limit).unwrap_or(16 * 1024),
             reply_format: reader.parsed("SAPT_REPLY_FORMAT", reply_format).unwrap_or_default(),
             log_levels: reader.parsed("SAPT_LOG_LEVEL", Levels::parse).unwrap_or_default(),
+            persist: reader.parsed("SAPT_PERSIST_CONFIG", flag).unwrap_or(false),
             storage: reader.storage(),
         };
         if reader.problems.is_empty() { Ok(config) } else { Err(Problems(reader.problems)) }
@@ -185,10 +223,6 @@ impl<L: Fn(&str) -> Option<OsString>> Reader<L> {
     }
 
     fn path(&mut self, variable: &'static str, default: &str) -> PathBuf {
-        let absolute = |text: &str| {
-            let path = PathBuf::from(text);
-            if path.is_absolute() { Ok(path) } else { Err("must be an absolute path".to_owned()) }
-        };
         self.parsed(variable, absolute).unwrap_or_else(|| PathBuf::from(default))
     }
 
@@ -225,31 +259,6 @@ impl<L: Fn(&str) -> Option<OsString>> Reader<L> {
         }
     }
 
-    fn credentials(&mut self) -> Option<Credentials> {
-        let known = self.problems.len();
-        let access_key_id = self.text("SAPT_AWS_ACCESS_KEY_ID");
-        let secret_access_key = self.text("SAPT_AWS_SECRET_ACCESS_KEY");
-        let session_token = self.text("SAPT_AWS_SESSION_TOKEN").map(Secret::new);
-        let (access_key_id, secret_access_key) = match (access_key_id, secret_access_key) {
-            (Some(id), Some(secret)) => (id, Secret::new(secret)),
-            (id, secret) => {
-                let incomplete = id.is_some() || secret.is_some() || session_token.is_some();
-                if incomplete && self.problems.len() == known {
-                    for (variable, is_missing) in [
-                        ("SAPT_AWS_ACCESS_KEY_ID", id.is_none()),
-                        ("SAPT_AWS_SECRET_ACCESS_KEY", secret.is_none()),
-                    ] {
-                        if is_missing {
-                            self.problem(variable, "is missing while the rest of the key is set");
-                        }
-                    }
-                }
-                return None;
-            }
-        };
-        Some(Credentials { access_key_id, secret_access_key, session_token })
-    }
-
     pub(super) fn problem(&mut self, variable: &'static str, reason: impl Into<String>) {
         self.problems.push(Problem { variable, reason: reason.into() });
     }
@@ -265,12 +274,25 @@ fn default_device_name() -> DeviceName {
     DeviceName("sagemaker-edge-agent".to_owned())
 }
 
+fn absolute(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() { Ok(path) } else { Err("must be an absolute path".to_owned()) }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
         .filter(|seconds| (0.0..=50.0).contains(seconds))
         .map(Duration::from_secs_f64)
         .ok_or_else(|| "must be a number of seconds from 0 to 50".to_owned())
+}
+
+fn flag(text: &str) -> Result<bool, String> {
+    match text {
+        "0" => Ok(false),
+        "1" => Ok(true),
+        _ => Err("must be 0 or 1".to_owned()),
+    }
 }
 
 fn value_limit(text: &str) -> Result<usize, String> {
@@ -386,18 +408,10 @@ mod tests {
             ("SAPT_VALUE_LIMIT", "4095"),
             ("SAPT_REPLY_FORMAT", "xml"),
             ("SAPT_LOG_LEVEL", "LOUD"),
+            ("SAPT_PERSIST_CONFIG", "yes"),
         ] {
             assert_eq!(problems(&[(variable, value)]), [variable], "{value}");
         }
-    }
-
-    #[test]
-    fn half_a_key_is_a_problem_and_never_shown() {
-        let half = read(&[("SAPT_AWS_SECRET_ACCESS_KEY", "hunter2")]).unwrap_err();
-        assert!(half.to_string().contains("SAPT_AWS_ACCESS_KEY_ID"));
-        assert!(!half.to_string().contains("hunter2"));
-        assert_eq!(problems(&[("SAPT_AWS_ACCESS_KEY_ID", "AK")]), ["SAPT_AWS_SECRET_ACCESS_KEY"]);
-        assert!(!problems(&[("SAPT_AWS_SESSION_TOKEN", "t")]).is_empty());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod environment;
 mod network;
+mod persisted;
 mod storage;
 mod update;
 mod view;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use environment::{Problem, Problems, VARIABLES, Variable};
+pub use persisted::{Persisted, PersistedError};
 pub use storage::{Storage, Unset};
 pub use update::{InvalidUpdate, Update};
 pub use view::view;
@@ -44,6 +46,8 @@ pub struct Config {
     pub reply_format: ReplyFormat,
     /// What is logged.
     pub log_levels: Levels,
+    /// Whether what the cloud changes is kept beyond this process.
+    pub persist: bool,
     /// S3, as far as it is set; the cloud may change it.
     pub storage: Storage,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::s3::{Bucket, BucketOwner, Credentials, Endpoint, Region};
+use crate::s3::{Bucket, BucketOwner, Endpoint, Region, Source};
 
 /// Where models and data are in S3. Without it the translator runs, and only the commands that
 /// need S3 fail.
@@ -20,8 +20,8 @@ pub struct Storage {
     pub models_directory: Option<String>,
     /// The prefix of inputs and outputs, likewise.
     pub data_directory: Option<String>,
-    /// The key.
-    pub credentials: Option<Credentials>,
+    /// Where the key comes from.
+    pub credentials: Option<Source>,
 }
 
 impl Storage {
@@ -30,11 +30,11 @@ impl Storage {
         self.bucket.as_ref().ok_or(Unset("SAPT_AWS_S3_BUCKET"))
     }
 
-    /// The key, which a command needs.
-    pub fn credentials(&self) -> Result<&Credentials, Unset> {
-        self.credentials
-            .as_ref()
-            .ok_or(Unset("SAPT_AWS_ACCESS_KEY_ID and SAPT_AWS_SECRET_ACCESS_KEY"))
+    /// Where the key comes from, which a command needs.
+    pub fn credentials(&self) -> Result<&Source, Unset> {
+        self.credentials.as_ref().ok_or(Unset(
+            "SAPT_AWS_ACCESS_KEY_ID and SAPT_AWS_SECRET_ACCESS_KEY, or another source of a key,",
+        ))
     }
 
     /// The prefix of models, which a command needs.

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use miniserde::json;
 use serde_json::{Map, Value};
 
 use super::Storage;
 use super::environment::directory;
-use crate::s3::{Bucket, Credentials, Region};
+use crate::s3::{Bucket, Credentials, Region, Source};
 use crate::secret::Secret;
 
 /// The keys that can be changed, as an error lists them.
@@ -51,19 +52,63 @@ impl Update {
 
     /// Makes the change.
     pub fn apply(self, storage: &mut Storage) {
-        fn replace<T>(current: &mut Option<T>, new: Option<T>) {
-            if new.is_some() {
-                *current = new;
-            }
-        }
         if let Some(region) = self.region {
             storage.region = region;
         }
         replace(&mut storage.bucket, self.bucket);
         replace(&mut storage.models_directory, self.models_directory);
         replace(&mut storage.data_directory, self.data_directory);
-        replace(&mut storage.credentials, self.credentials);
+        replace(&mut storage.credentials, self.credentials.map(Source::from));
     }
+
+    /// Makes one change of two; what both name the later one decides.
+    pub(super) fn add(&mut self, later: Self) {
+        replace(&mut self.region, later.region);
+        replace(&mut self.bucket, later.bucket);
+        replace(&mut self.models_directory, later.models_directory);
+        replace(&mut self.data_directory, later.data_directory);
+        replace(&mut self.credentials, later.credentials);
+    }
+
+    /// The change as the cloud sends it, secrets and all.
+    pub(super) fn encode(&self) -> String {
+        let auth = self.credentials.as_ref().map(|credentials| {
+            json::Value::Object(texts([
+                ("awsAccessKeyId", Some(credentials.access_key_id.as_str())),
+                ("awsSecretAccessKey", Some(credentials.secret_access_key.reveal())),
+                ("awsSessionToken", credentials.session_token.as_ref().map(Secret::reveal)),
+            ]))
+        });
+        let mut config = texts([
+            ("awsRegion", self.region.as_ref().map(Region::as_str)),
+            ("awsS3Bucket", self.bucket.as_ref().map(Bucket::as_str)),
+            ("awsS3ModelsDirectory", self.models_directory.as_deref()),
+            ("awsS3DataDirectory", self.data_directory.as_deref()),
+        ]);
+        if let Some(auth) = auth {
+            config.insert("auth".to_owned(), auth);
+        }
+        let mut message = json::Object::new();
+        message.insert("config".to_owned(), json::Value::Object(config));
+        json::to_string(&message)
+    }
+}
+
+fn replace<T>(current: &mut Option<T>, new: Option<T>) {
+    if new.is_some() {
+        *current = new;
+    }
+}
+
+/// An object of those texts that are there.
+fn texts<const N: usize>(members: [(&str, Option<&str>); N]) -> json::Object {
+    let mut object = json::Object::new();
+    for (name, text) in members {
+        if let Some(text) = text {
+            object.insert(name.to_owned(), json::Value::String(text.to_owned()));
+        }
+    }
+    object
 }
 
 /// Why a change was not made, not even in part.
@@ -158,7 +203,7 @@ mod tests {
         assert!(storage.bucket.is_none() && storage.credentials.is_none());
         let auth = json!({"auth": {"awsAccessKeyId": "AKID2", "awsSecretAccessKey": "s2"}});
         Update::parse(&auth).unwrap().apply(&mut storage);
-        let credentials = storage.credentials.unwrap();
+        let Some(Source::Fixed(credentials)) = storage.credentials else { panic!() };
         assert_eq!(credentials.access_key_id, "AKID2");
         assert_eq!(credentials.secret_access_key.reveal(), "s2");
     }

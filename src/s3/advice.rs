@@ -10,6 +10,7 @@ pub(super) fn for_cause(cause: &Cause) -> Option<String> {
         Cause::Unsendable(_) => {
             "correct the credentials: only printable ASCII characters are possible".into()
         }
+        Cause::Credentials(error) => error.advice().into(),
         Cause::Resolve(_) => {
             "check the gateway's DNS and network, and SAPT_AWS_ENDPOINT_URL or SAPT_AWS_REGION, \
              which the host name is made from"

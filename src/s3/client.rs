@@ -5,7 +5,7 @@ mod redirect;
 mod settings;
 mod signed_request;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use self::settings::{Io, Network, Settings};
 
@@ -20,6 +20,7 @@ use smol::Timer;
 
 use self::course::Course;
 use self::signed_request::signed_request;
+use super::credentials::{Credentials, Provider};
 use super::endpoint::Location;
 use super::error::{Answer, Cause, Error};
 use super::error_document::ErrorDocument;
@@ -40,6 +41,7 @@ pub struct Client(Rc<Inner>);
 
 struct Inner {
     settings: Settings,
+    credentials: Provider,
     io: Io,
     connector: Connector,
     idle: Rc<IdleConnections>,
@@ -50,9 +52,10 @@ struct Inner {
 impl Client {
     /// A client without connections: nothing is sent before the first request.
     pub fn new(settings: Settings, io: Io) -> Self {
+        let credentials = Provider::new(settings.credentials.clone(), &io, settings.retry);
         let connector = Connector::new(&io, settings.timeouts);
         let (idle, regions) = Default::default();
-        Self(Rc::new(Inner { settings, io, connector, idle, regions }))
+        Self(Rc::new(Inner { settings, credentials, io, connector, idle, regions }))
     }
 
     /// Makes a request until it succeeds or must be given up. Where the object is not there, the
@@ -73,14 +76,18 @@ impl Client {
         retry: &Retry,
         mut request: Request<'_>,
     ) -> Result<Answered, Error> {
-        let Inner { settings, io, .. } = &*self.0;
+        let Inner { settings, credentials, io, .. } = &*self.0;
         if let Some(owner) = &settings.bucket_owner {
             request.headers.push(("x-amz-expected-bucket-owner", owner.as_str().to_owned()));
         }
         let mut course = self.course(&request);
-        let (mut tries, mut cost) = (1, None);
+        let (mut tries, mut cost, mut renewed) = (1, None, false);
         loop {
-            let mut cause = match self.attempt(&course, &mut request).await {
+            let key = match credentials.current().await {
+                Ok(key) => key,
+                Err(error) => return Err(self.error(&request, tries, Cause::Credentials(error))),
+            };
+            let mut cause = match self.attempt(&course, &mut request, &key).await {
                 Ok((answer, connection)) => {
                     io.budget.give_back(cost);
                     let host = self.host(&course.location);
@@ -95,6 +102,15 @@ impl Client {
                     Ok(_) => cause = Cause::Answer(answer),
                     Err(reason) => cause = Cause::Redirect(answer, reason),
                 }
+            }
+            // Once more with other credentials, where there are any; this is not counted.
+            if cause.is_about_credentials()
+                && request.payload.is_whole()
+                && !renewed
+                && credentials.rejected(&key).await
+            {
+                renewed = true;
+                continue;
             }
             let delay = retry.next(tries, &cause, random());
             let delay = delay.filter(|_| request.payload.is_whole());
@@ -116,6 +132,7 @@ impl Client {
         &self,
         course: &Course,
         request: &mut Request<'_>,
+        credentials: &Credentials,
     ) -> Result<(Response<Incoming>, Connection), Cause> {
         let Inner { connector, idle, .. } = &*self.0;
         let origin = &course.location.origin;
@@ -123,22 +140,22 @@ impl Client {
         if request.payload.can_be_sent_again()
             && let Some(connection) = idle.take(origin, &connector.timeouts).await
         {
-            match self.exchange(course, request, connection).await {
+            match self.exchange(course, request, credentials, connection).await {
                 Err(Cause::Connection(error)) if !error.is_parse() => {}
                 result => return result,
             }
         }
         let connection = connector.connect(origin).await?;
-        self.exchange(course, request, connection).await
+        self.exchange(course, request, credentials, connection).await
     }
 
     async fn exchange(
         &self,
         course: &Course,
         request: &mut Request<'_>,
+        credentials: &Credentials,
         mut connection: Connection,
     ) -> Result<(Response<Incoming>, Connection), Cause> {
-        let Settings { credentials, .. } = &self.0.settings;
         // Signed for this moment: S3 refuses a signature that is a quarter of an hour old.
         let moment = Moment::from(self.0.io.clock.now());
         let signer = Signer::new(credentials, Scope::new(moment, course.region.as_str(), "s3"));
@@ -155,7 +172,7 @@ impl Client {
         if whole {
             self.0.idle.keep(connection);
         }
-        let document = ErrorDocument::parse(&self.without_secrets(&body));
+        let document = ErrorDocument::parse(&without_secrets(&body, credentials));
         let answer = Answer::new(head.status.as_u16(), &head.headers, document);
         Err(Cause::Answer(Box::new(answer)))
     }
@@ -209,14 +226,14 @@ impl Client {
     pub(super) fn idle(&self) -> &Rc<IdleConnections> {
         &self.0.idle
     }
+}
 
-    /// The text of an answer. A server knows the session token and might quote it.
-    fn without_secrets(&self, body: &[u8]) -> String {
-        let text = String::from_utf8_lossy(body);
-        match &self.0.settings.credentials.session_token {
-            Some(token) if !token.reveal().is_empty() => text.replace(token.reveal(), "[redacted]"),
-            _ => text.into_owned(),
-        }
+/// The text of an answer. A server knows the session token and might quote it.
+fn without_secrets(body: &[u8], credentials: &Credentials) -> String {
+    let text = String::from_utf8_lossy(body);
+    match &credentials.session_token {
+        Some(token) if !token.reveal().is_empty() => text.replace(token.reveal(), "[redacted]"),
+        _ => text.into_owned(),
     }
 }
 

@@ -61,10 +61,7 @@ impl Default for Endpoint {
 impl Endpoint {
     /// Reads `http://host[:port]` or `https://host[:port]`.
     pub fn parse(text: &str) -> Result<Self, InvalidOrigin> {
-        match Origin::split(text)? {
-            (origin, "" | "/") => Ok(Self::Server(origin, Addressing::Auto)),
-            _ => Err(InvalidOrigin::Path),
-        }
+        Ok(Self::Server(Origin::parse(text)?, Addressing::Auto))
     }
 
     /// Where an object is found, or, without a key, its bucket.

@@ -9,6 +9,7 @@ use hyper::Method;
 
 use super::advice;
 pub use super::answer::Answer;
+use super::credentials::CredentialsError;
 use crate::clock::Moment;
 
 /// A request to S3 failed.
@@ -42,6 +43,8 @@ pub(super) struct Target {
 pub enum Cause {
     /// The request cannot be written: the part that is named has characters that no header allows.
     Unsendable(&'static str),
+    /// There are no credentials to sign the request with.
+    Credentials(CredentialsError),
     /// The host name has no address.
     Resolve(io::Error),
     /// None of the addresses accepted a connection. The error is that of the last one.
@@ -210,6 +213,7 @@ impl std::error::Error for Error {
             | Cause::Source(error) => Some(error),
             Cause::Proxy { failure: ProxyFailure::Broken(error), .. } => Some(error),
             Cause::Connection(error) => Some(error),
+            Cause::Credentials(error) => Some(error),
             Cause::Truncated { error, .. } => error.as_ref().map(|error| error as _),
             _ => None,
         }
@@ -245,6 +249,23 @@ impl Cause {
         self.answer()?.retry_after
     }
 
+    /// Whether other credentials might be taken where these were not. The answer to a HEAD has no
+    /// body that could say so.
+    pub(super) fn is_about_credentials(&self) -> bool {
+        let Self::Answer(answer) = self else { return false };
+        match answer.code.as_deref() {
+            Some(code) => matches!(
+                code,
+                "InvalidAccessKeyId"
+                    | "SignatureDoesNotMatch"
+                    | "ExpiredToken"
+                    | "InvalidToken"
+                    | "TokenRefreshRequired"
+            ),
+            None => matches!(answer.status, 400 | 403),
+        }
+    }
+
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Resolve(_)
@@ -254,6 +275,7 @@ impl Cause {
             // A handshake that was cut off is the network's; everything else is configuration.
             Self::Tls(error) => error.kind() != io::ErrorKind::InvalidData,
             Self::Connection(error) => !error.is_parse(),
+            Self::Credentials(error) => error.is_transient(),
             Self::Answer(answer) => answer.is_transient(),
             Self::Proxy { failure, .. } => match failure {
                 ProxyFailure::Unreachable(cause) => cause.is_transient(),
@@ -280,6 +302,7 @@ impl fmt::Display for Cause {
                 f,
                 "the request was not sent, because {what} has characters that HTTP does not allow"
             ),
+            Self::Credentials(error) => write!(f, "the request was not sent, because {error}"),
             Self::Resolve(error) => write!(f, "the host name was not resolved ({error})"),
             Self::Connect { addresses, error } => {
                 f.write_str("no connection to ")?;

@@ -32,7 +32,10 @@ pub use actions::{Listing, Pages};
 pub use bucket::{Bucket, InvalidBucket};
 pub use bucket_owner::{BucketOwner, InvalidBucketOwner};
 pub use client::{Client, Io, Network, Settings};
-pub use credentials::Credentials;
+pub use credentials::{
+    Authorization, Container, Credentials, CredentialsError, Files, InvalidLocation, Profile,
+    Provider, Reason, RoleAlias, Server, Source, WebLocation,
+};
 pub use endpoint::{Addressing, Aws, Endpoint};
 pub use error::{Answer, Cause, CertificateTime, Error, Phase, ProxyFailure};
 pub use key::{InvalidKey, S3Key};
@@ -43,5 +46,5 @@ pub use origin::{InvalidOrigin, Origin};
 pub use proxy::{Exempt, InvalidProxy, Proxies, Proxy};
 pub use region::{InvalidRegion, Region};
 pub use retry::{Retry, RetryBudget};
-pub use transport::{InvalidRoots, Roots, Timeouts};
+pub use transport::{Identity, InvalidIdentity, InvalidRoots, Roots, Timeouts};
 pub use upload::{ByteStream, Upload};

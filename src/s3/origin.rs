@@ -18,6 +18,14 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// Reads `http://host[:port]` or `https://host[:port]`, with nothing after it but a slash.
+    pub fn parse(url: &str) -> Result<Self, InvalidOrigin> {
+        match Self::split(url)? {
+            (origin, "" | "/") => Ok(origin),
+            _ => Err(InvalidOrigin::Path),
+        }
+    }
+
     /// Reads the beginning of a URL, `http://host[:port]` or `https://host[:port]`, and gives what
     /// comes after it: nothing, or from the first `/`, `?` or `#`.
     pub(super) fn split(url: &str) -> Result<(Self, &str), InvalidOrigin> {

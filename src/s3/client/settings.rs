@@ -5,7 +5,7 @@ use std::rc::Rc;
 use smol::LocalExecutor;
 
 use crate::clock::{Clock, CorrectedClock};
-use crate::s3::credentials::Credentials;
+use crate::s3::credentials::Source;
 use crate::s3::endpoint::Endpoint;
 use crate::s3::proxy::Proxies;
 use crate::s3::retry::{Retry, RetryBudget};
@@ -22,8 +22,8 @@ pub struct Settings {
     pub region: Region,
     /// The account that buckets have to belong to.
     pub bucket_owner: Option<BucketOwner>,
-    /// What requests are signed with.
-    pub credentials: Credentials,
+    /// Where that comes from which requests are signed with.
+    pub credentials: Source,
     /// How long the client waits.
     pub timeouts: Timeouts,
     /// How often a request is made.

@@ -2,10 +2,11 @@
 
 mod actions;
 mod courses;
+mod credentials;
 mod failures;
 mod proxies;
 mod reads;
-mod server;
+pub(in crate::s3) mod server;
 mod times;
 mod writes;
 
@@ -40,7 +41,7 @@ fn settings(url: &str) -> Settings {
         endpoint: Endpoint::parse(url).unwrap(),
         region: Region::parse("eu-west-1").unwrap(),
         bucket_owner: None,
-        credentials: credentials(),
+        credentials: credentials().into(),
         timeouts: Timeouts::default(),
         retry: Retry { base: Duration::ZERO, ..Retry::default() },
     }

@@ -14,12 +14,13 @@ use smol::net::TcpStream;
 use super::stream::Stream;
 use super::tls::certificate_time;
 use super::tunnel::tunnel;
-use super::{Connection, Timeouts, Tls, within};
+use super::{Connection, Identity, Timeouts, Tls, within};
 use crate::clock::{CorrectedClock, parse_http_date};
 use crate::s3::Io;
 use crate::s3::client::Network;
 use crate::s3::error::{Cause, CertificateTime, Phase, ProxyFailure};
 use crate::s3::origin::Origin;
+use crate::s3::proxy::Proxies;
 use crate::s3::upload::RequestBody;
 
 /// Makes connections.
@@ -33,13 +34,29 @@ pub(in crate::s3) struct Connector {
 
 impl Connector {
     pub(in crate::s3) fn new(io: &Io, timeouts: Timeouts) -> Self {
+        Self::with_identity(io, timeouts, None)
+    }
+
+    /// Proves who this is to servers that want to know.
+    pub(in crate::s3) fn with_identity(
+        io: &Io,
+        timeouts: Timeouts,
+        identity: Option<Identity>,
+    ) -> Self {
         Self {
             executor: io.executor.clone(),
-            tls: Tls::new(io.roots.clone()),
+            tls: Tls::new(io.roots.clone(), identity),
             clock: io.clock.clone(),
             network: io.network.clone(),
             timeouts,
         }
+    }
+
+    /// Without proxies, for servers on this machine or its link.
+    pub(in crate::s3) fn direct(io: &Io, timeouts: Timeouts) -> Self {
+        let mut connector = Self::new(io, timeouts);
+        connector.network.proxies = Proxies::default();
+        connector
     }
 
     /// Connects to the origin, through a proxy where there is one for it.

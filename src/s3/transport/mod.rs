@@ -2,11 +2,13 @@
 
 mod connection;
 mod connector;
+mod identity;
 mod idle;
 mod stream;
 mod tls;
 mod tunnel;
 
+pub use identity::{Identity, InvalidIdentity};
 pub use tls::{InvalidRoots, Roots};
 
 pub(super) use connection::Connection;

@@ -12,11 +12,13 @@ use futures_rustls::pki_types::pem::PemObject;
 use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor, UnixTime};
 use futures_rustls::rustls::client::Resumption;
 use futures_rustls::rustls::crypto::{CryptoProvider, KeyProvider, ring};
-use futures_rustls::rustls::sign::SigningKey;
+use futures_rustls::rustls::sign::{SigningKey, SingleCertAndKey};
 use futures_rustls::rustls::time_provider::TimeProvider;
 use futures_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
 
 use crate::s3::error::CertificateTime;
+
+use super::Identity;
 
 /// The certificate authorities that are trusted: Mozilla's, and others of one's own.
 #[derive(Debug, Clone, Default)]
@@ -72,14 +74,16 @@ impl std::error::Error for InvalidRoots {}
 /// pays for it.
 pub(super) struct Tls {
     roots: Roots,
+    identity: Option<Arc<SingleCertAndKey>>,
     connector: OnceCell<TlsConnector>,
     /// What the connector takes for the time.
     now: Arc<HandshakeTime>,
 }
 
 impl Tls {
-    pub(super) fn new(roots: Roots) -> Self {
-        Self { roots, connector: OnceCell::new(), now: Arc::default() }
+    pub(super) fn new(roots: Roots, identity: Option<Identity>) -> Self {
+        let identity = identity.map(|identity| identity.0);
+        Self { roots, identity, connector: OnceCell::new(), now: Arc::default() }
     }
 
     /// For handshakes that begin now.
@@ -106,11 +110,14 @@ impl Tls {
         roots.extend(self.roots.own.iter().cloned());
         // The provider is named: a process-wide default might not have been set.
         let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
-        let mut config = ClientConfig::builder_with_details(Arc::new(provider), time)
+        let config = ClientConfig::builder_with_details(Arc::new(provider), time)
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let mut config = match &self.identity {
+            None => config.with_no_client_auth(),
+            Some(identity) => config.with_client_cert_resolver(identity.clone()),
+        };
         // There are one or two hosts: the default of 256 sessions would only hold memory.
         config.resumption = Resumption::in_memory_sessions(8);
         Ok(TlsConnector::from(Arc::new(config)))
@@ -150,8 +157,8 @@ pub(super) fn certificate_time(error: &io::Error) -> Option<CertificateTime> {
     }
 }
 
-/// Reads no private keys: this client proves itself by signed requests, not by a certificate. So
-/// what reads keys and signs with them is not linked.
+/// Reads no private keys: where this client proves itself by a certificate and not by signed
+/// requests, an [`Identity`] has read them. So what reads the other kinds of keys is not linked.
 #[derive(Debug)]
 struct NoKeys;
 

@@ -105,7 +105,8 @@ fn not_even_the_beginning_of_a_long_token_is_shown() {
     let body = format!("<Error><Message>{token}</Message></Error>");
     let server = Server::start(vec![vec![Reply::Send(answer("400 Bad Request", "", &body))]]);
     let mut settings = settings(&server.url);
-    settings.credentials.session_token = Some(Secret::new(token));
+    let token = Some(Secret::new(token));
+    settings.credentials = Credentials { session_token: token, ..credentials() }.into();
     let error = with_client(settings, Roots::default(), async |client| {
         client.read(&bucket(), &key("k")).await.err().unwrap()
     });
@@ -190,7 +191,8 @@ fn a_name_without_an_address() {
 fn credentials_that_no_header_can_carry() {
     let server = Server::start(vec![vec![]]);
     let mut settings = settings(&server.url);
-    settings.credentials.session_token = Some(Secret::new("hunter2\n"));
+    let token = Some(Secret::new("hunter2\n"));
+    settings.credentials = Credentials { session_token: token, ..credentials() }.into();
     let error = with_client(settings, Roots::default(), async |client| {
         client.read(&bucket(), &key("k")).await.err().unwrap()
     });

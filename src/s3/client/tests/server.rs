@@ -11,7 +11,7 @@ use futures_rustls::rustls::crypto::ring;
 use futures_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// What happens to one request.
-pub(super) enum Reply {
+pub(in crate::s3) enum Reply {
     /// It is read whole and these bytes are the answer.
     Send(Vec<u8>),
     /// It is read whole, these bytes are sent, and then nothing more until the client hangs up.
@@ -27,25 +27,25 @@ pub(super) enum Reply {
 
 /// A request as it came over the wire.
 #[derive(Debug, Clone)]
-pub(super) struct Received {
+pub(in crate::s3) struct Received {
     /// The number of the connection that it came over.
-    pub(super) connection: usize,
-    pub(super) method: String,
-    pub(super) path: String,
+    pub(in crate::s3) connection: usize,
+    pub(in crate::s3) method: String,
+    pub(in crate::s3) path: String,
     /// Names in lower case.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(in crate::s3) headers: Vec<(String, String)>,
+    pub(in crate::s3) body: Vec<u8>,
 }
 
 impl Received {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(in crate::s3) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 }
 
 /// The server. Each connection is closed after its last reply.
-pub(super) struct Server {
-    pub(super) url: String,
+pub(in crate::s3) struct Server {
+    pub(in crate::s3) url: String,
     received: mpsc::Receiver<Received>,
     /// What was ignored stays open as long as the server.
     _ignored: Arc<Mutex<Vec<Box<dyn Stream>>>>,
@@ -56,12 +56,12 @@ impl<T: Read + Write + Send> Stream for T {}
 
 impl Server {
     /// Listens on a port of loopback; one list of replies for each connection.
-    pub(super) fn start(connections: Vec<Vec<Reply>>) -> Self {
+    pub(in crate::s3) fn start(connections: Vec<Vec<Reply>>) -> Self {
         Self::serve(connections, None)
     }
 
     /// As [`Server::start`] over TLS; with the certificate that vouches for the server, in PEM.
-    pub(super) fn start_tls(connections: Vec<Vec<Reply>>) -> (Self, String) {
+    pub(in crate::s3) fn start_tls(connections: Vec<Vec<Reply>>) -> (Self, String) {
         let (config, authority) = certified("127.0.0.1", None);
         (Self::start_tls_with(connections, config), authority)
     }
@@ -71,7 +71,11 @@ impl Server {
         Self::serve(connections, Some(config))
     }
 
-    fn serve(connections: Vec<Vec<Reply>>, tls: Option<Arc<ServerConfig>>) -> Self {
+    /// As [`Server::start`], over TLS where that is given.
+    pub(in crate::s3) fn serve(
+        connections: Vec<Vec<Reply>>,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.local_addr().unwrap());
@@ -100,12 +104,12 @@ impl Server {
     }
 
     /// The next request.
-    pub(super) fn next(&self) -> Received {
+    pub(in crate::s3) fn next(&self) -> Received {
         self.received.recv().unwrap()
     }
 
     /// All requests, once the script is through.
-    pub(super) fn received(&self) -> Vec<Received> {
+    pub(in crate::s3) fn received(&self) -> Vec<Received> {
         self.received.iter().collect()
     }
 }

@@ -1,0 +1,196 @@
+//! What the cloud changed, kept in a file beyond the process.
+//!
+//! The file has the form of the command, `{"config":{…}}`, with the keys in clear: only this user
+//! can read it, and nobody asked for it but the operator.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use smol::lock::Mutex;
+
+use super::Update;
+
+/// No file of ours is larger, in bytes.
+const LARGEST: u64 = 64 * 1024;
+
+/// The file, and all changes that are in it.
+#[derive(Debug)]
+pub struct Persisted {
+    path: PathBuf,
+    changes: Mutex<Update>,
+}
+
+impl Persisted {
+    /// Further changes are added to these, which were read from the file.
+    pub fn new(path: PathBuf, changes: Update) -> Self {
+        Self { path, changes: Mutex::new(changes) }
+    }
+
+    /// Reads a file's changes; None where there is no file. Blocks.
+    pub fn read(path: &Path) -> Result<Option<Update>, PersistedError> {
+        let mut text = String::new();
+        let read = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => Err(error),
+            Ok(file) => file.take(LARGEST).read_to_string(&mut text),
+        };
+        read.map_err(PersistedError::io("read", path))?;
+        let broken = |reason: String| PersistedError::Broken(path.to_owned(), reason);
+        let message: Value =
+            serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
+        let config = message.get("config").ok_or_else(|| broken("it has no config".to_owned()))?;
+        Update::parse(config).map(Some).map_err(|error| broken(error.to_string()))
+    }
+
+    /// Adds a change. When this returns, it is on the disk, or nothing has changed there.
+    pub async fn keep(&self, update: &Update) -> Result<(), PersistedError> {
+        let mut changes = self.changes.lock().await;
+        let mut all = changes.clone();
+        all.add(update.clone());
+        let (path, text) = (self.path.clone(), all.encode());
+        smol::unblock(move || write(&path, text.as_bytes())).await?;
+        *changes = all;
+        Ok(())
+    }
+}
+
+/// Replaces the file as a whole.
+fn write(path: &Path, content: &[u8]) -> Result<(), PersistedError> {
+    let new = path.with_extension("new");
+    // One that a killed run left may have another mode.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(PersistedError::io("remove", &new)(error));
+        }
+        _ => {}
+    }
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)
+        .map_err(PersistedError::io("create", &new))?;
+    file.write_all(content).map_err(PersistedError::io("write", &new))?;
+    file.sync_all().map_err(PersistedError::io("flush to disk", &new))?;
+    fs::rename(&new, path).map_err(PersistedError::io("replace", path))?;
+    if let Some(Ok(directory)) = path.parent().map(File::open) {
+        // The name is in place; some file systems cannot flush a directory.
+        let _ = directory.sync_all();
+    }
+    Ok(())
+}
+
+/// The file failed.
+#[derive(Debug)]
+pub enum PersistedError {
+    /// The system refused an action on it.
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// It does not hold a configuration; tells why.
+    Broken(PathBuf, String),
+}
+
+impl PersistedError {
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}
+
+impl fmt::Display for PersistedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { action, path, source } => {
+                write!(f, "cannot {action} {}: {source}", path.display())
+            }
+            Self::Broken(path, reason) => {
+                write!(f, "{} holds no configuration: {reason}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for PersistedError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            Self::Broken(..) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn update(config: &Value) -> Update {
+        Update::parse(config).unwrap()
+    }
+
+    #[test]
+    fn changes_add_up_and_are_for_this_user_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.json");
+        assert!(Persisted::read(&path).unwrap().is_none());
+        // What a killed run left is in nobody's way.
+        fs::write(directory.path().join("config.new"), "half").unwrap();
+        let persisted = Persisted::new(path.clone(), Update::default());
+        let auth =
+            json!({"awsAccessKeyId": "AKID", "awsSecretAccessKey": "a\"b", "awsSessionToken": "t"});
+        for change in [
+            json!({"awsRegion": "eu-west-1", "awsS3ModelsDirectory": "m", "auth": auth}),
+            json!({"awsS3Bucket": "bkt", "awsRegion": "eu-west-2", "awsS3DataDirectory": ""}),
+        ] {
+            smol::block_on(persisted.keep(&update(&change))).unwrap();
+        }
+        let kept: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        let wanted = json!({"awsRegion": "eu-west-2", "awsS3Bucket": "bkt", "auth": auth,
+                            "awsS3ModelsDirectory": "m", "awsS3DataDirectory": ""});
+        assert_eq!(kept, json!({"config": wanted}));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        // What was read is what later changes are added to.
+        let read = Persisted::read(&path).unwrap().unwrap();
+        let next = Persisted::new(path.clone(), read);
+        let bucket = update(&json!({"awsS3Bucket": "bkt2"}));
+        smol::block_on(next.keep(&bucket)).unwrap();
+        assert_eq!(
+            Persisted::read(&path).unwrap().unwrap().encode().replace("bkt2", "bkt"),
+            update(&wanted).encode()
+        );
+    }
+
+    #[test]
+    fn what_is_broken_is_told_without_secrets() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.json");
+        for broken in [
+            "",
+            "hunter2",
+            r#"{"config":{"auth":{"awsSecretAccessKey":"hunter2"#,
+            r#"{"auth":{"awsSecretAccessKey":"hunter2"}}"#,
+            r#"{"config":{"auth":{"awsSecretAccessKey":"hunter2"}}}"#,
+        ] {
+            fs::write(&path, broken).unwrap();
+            let error = Persisted::read(&path).unwrap_err().to_string();
+            assert!(error.contains("config.json") && !error.contains("hunter2"), "{error}");
+        }
+        let nowhere = Persisted::new(path.join("x"), Update::default());
+        let error = smol::block_on(nowhere.keep(&Update::default())).unwrap_err().to_string();
+        assert!(error.contains("cannot"), "{error}");
+    }
+}
