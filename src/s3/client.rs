@@ -117,7 +117,10 @@ impl Client {
             cost = delay.and_then(|_| io.budget.take(&cause));
             match (delay, cost) {
                 (Some(delay), Some(_)) => Timer::after(delay).await,
-                _ => {
+                (delay, _) => {
+                    if delay.is_some() {
+                        log::info!("too many S3 requests failed of late to try this one again");
+                    }
                     let host = self.host(&course.location);
                     return Err(Error::new(request.target(), host, tries, cause));
                 }
