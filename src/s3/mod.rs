@@ -6,7 +6,7 @@
 mod advice;
 mod bucket;
 mod client;
-mod credentials;
+pub mod credentials;
 mod endpoint;
 mod error;
 mod error_document;
@@ -20,10 +20,7 @@ mod upload;
 
 pub use bucket::{Bucket, InvalidBucket};
 pub use client::{Client, Io, Settings};
-pub use credentials::{
-    Authorization, Container, Credentials, CredentialsError, Files, InvalidLocation, Profile,
-    Provider, Reason, RoleAlias, Server, Source, WebLocation,
-};
+pub use credentials::Credentials;
 pub use endpoint::{Endpoint, InvalidEndpoint, Origin};
 pub use error::{Answer, Cause, Error, Phase};
 pub use key::{InvalidKey, S3Key};
