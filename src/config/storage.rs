@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::s3::{Bucket, BucketOwner, Endpoint, Region, Source};
+use crate::s3::credentials::Source;
+use crate::s3::{Bucket, BucketOwner, Endpoint, Region};
 
 /// Where models and data are in S3. Without it the translator runs, and only the commands that
 /// need S3 fail.

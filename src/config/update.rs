@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use super::Storage;
 use super::environment::directory;
-use crate::s3::{Bucket, Credentials, Region, Source};
+use crate::s3::credentials::{Credentials, Source};
+use crate::s3::{Bucket, Region};
 use crate::secret::Secret;
 
 /// The keys that can be changed, as an error lists them.

@@ -9,7 +9,7 @@ mod answer;
 mod bucket;
 mod bucket_owner;
 mod client;
-mod credentials;
+pub mod credentials;
 mod endpoint;
 mod error;
 mod error_document;
@@ -32,10 +32,7 @@ pub use actions::{Listing, Pages};
 pub use bucket::{Bucket, InvalidBucket};
 pub use bucket_owner::{BucketOwner, InvalidBucketOwner};
 pub use client::{Client, Io, Network, Settings};
-pub use credentials::{
-    Authorization, Container, Credentials, CredentialsError, Files, InvalidLocation, Profile,
-    Provider, Reason, RoleAlias, Server, Source, WebLocation,
-};
+pub use credentials::Credentials;
 pub use endpoint::{Addressing, Aws, Endpoint};
 pub use error::{Answer, Cause, CertificateTime, Error, Phase, ProxyFailure};
 pub use key::{InvalidKey, S3Key};

@@ -5,10 +5,11 @@
 use std::ffi::OsString;
 
 use super::{Reader, absolute};
-use crate::s3::{
-    Authorization, Container, Credentials, Files, InvalidIdentity, Origin, Profile, Reason,
-    RoleAlias, Server, Source, WebLocation,
+use crate::s3::credentials::{
+    Authorization, Container, Credentials, Files, Profile, Reason, RoleAlias, Server, Source,
+    WebLocation,
 };
+use crate::s3::{InvalidIdentity, Origin};
 use crate::secret::Secret;
 
 /// Where ECS answers (Amazon ECS Developer Guide, "Task IAM role").

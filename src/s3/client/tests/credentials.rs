@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::path::Path;
 
 use super::*;
-use crate::s3::{Container, Files, Server as Giving, Source, WebLocation};
+use crate::s3::credentials::{Container, Files, Server as Giving, Source, WebLocation};
 
 fn put(directory: &Path, id: &str, token: &str) {
     for (name, content) in

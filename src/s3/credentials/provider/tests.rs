@@ -16,8 +16,8 @@ use smol::future::zip;
 
 use super::*;
 use crate::s3::client::tests::server::{Reply, Server as Scripted};
-use crate::s3::credentials::{Authorization, Container, Profile, RoleAlias};
-use crate::s3::{Network, Origin, Reason, Roots, WebLocation};
+use crate::s3::credentials::{Authorization, Container, Profile, Reason, RoleAlias, WebLocation};
+use crate::s3::{Network, Origin, Roots};
 use crate::secret::Secret;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/s3/transport/identity/fixtures");
