@@ -1,6 +1,8 @@
 //! The `Date` of an HTTP answer.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
+
+use super::parse_rfc3339;
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -11,35 +13,18 @@ pub fn parse_http_date(text: &str) -> Option<SystemTime> {
     let (_weekday, rest) = text.trim().split_once(", ")?;
     let mut fields = rest.split(' ');
     let (day, month, year) = (fields.next()?, fields.next()?, fields.next()?);
-    let mut time = fields.next()?.split(':');
-    if fields.next() != Some("GMT") || fields.next().is_some() {
+    let time = fields.next()?;
+    if fields.next() != Some("GMT") || fields.next().is_some() || time.len() != 8 {
         return None;
     }
-    let month = MONTHS.iter().position(|name| *name == month)? as u64;
-    let (day, year) = (number(day, 2, 31)?, number(year, 4, 9999)?);
-    let (hour, minute, second) =
-        (number(time.next()?, 2, 23)?, number(time.next()?, 2, 59)?, number(time.next()?, 2, 60)?);
-    if time.next().is_some() || day == 0 || year < 1970 {
-        return None;
-    }
-    let seconds = (days_since_1970(year, month) + day - 1) * 86_400 + hour * 3_600 + minute * 60;
-    Some(UNIX_EPOCH + Duration::from_secs(seconds + second))
-}
-
-/// Days from 1970 to the first of the month, 0 to 11, with years that begin in March.
-fn days_since_1970(year: u64, month: u64) -> u64 {
-    let (year, month) = if month < 2 { (year - 1, month + 10) } else { (year, month - 2) };
-    365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 - 719_468
-}
-
-fn number(text: &str, digits: usize, limit: u64) -> Option<u64> {
-    let valid = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|number| valid && *number <= limit)
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    parse_rfc3339(&format!("{year}-{month:02}-{day}T{time}Z"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
     fn known_dates() {
