@@ -10,6 +10,7 @@
 
 mod idle;
 mod latency;
+mod loading;
 mod model;
 mod object_server;
 mod process;

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use lab::gateway::{Gateway, Plan};
 use tempfile::TempDir;
 
+use crate::loading::{load, start, unload};
 use crate::table::{Table, median, milliseconds};
 use crate::{MIB, model, object_server, process};
 
@@ -56,28 +56,6 @@ pub(crate) fn memory(sapt: &Path, length: u64, table: &mut Table) {
     let peak = process::memory(gateway.sapt.id(), "VmHWM");
     let remark = format!("{} MiB in {:.1} s", length / MIB, time.as_secs_f64());
     table.add("most memory held while pulling", (12.0, peak), "MiB", &remark);
-}
-
-fn start(sapt: &Path, url: &str) -> Gateway {
-    Plan::new(sapt).set("SAPT_AWS_ENDPOINT_URL", url).set("SAPT_SYNC_WINDOW_S", "0").start()
-}
-
-fn load(gateway: &Gateway) -> Duration {
-    let begin = Instant::now();
-    let load = r#"{"id":"l","method":"loadModel","params":{"name":"m","s3_filename":"m.tar.gz"}}"#;
-    gateway.command(load);
-    wait(gateway, "l");
-    begin.elapsed()
-}
-
-fn unload(gateway: &Gateway) {
-    gateway.command(r#"{"id":"u","method":"unloadModel","params":{"name":"m"}}"#);
-    wait(gateway, "u");
-}
-
-fn wait(gateway: &Gateway, id: &str) {
-    let result = gateway.wait_for_value(5704, |value| value["id"] == id);
-    assert_eq!(result["error"], "none", "{result}");
 }
 
 /// Until the last process has ended, and until all is on the disk.
