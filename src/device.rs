@@ -12,7 +12,7 @@ use futures_lite::FutureExt;
 use smol::LocalExecutor;
 use smol::channel::{Receiver, Sender};
 
-use crate::command::{Commands, Error, METHODS, Reply, Request as Command};
+use crate::command::{self, Commands, Error, METHODS, Reply, Request as Command};
 use crate::config::{self, ReplyFormat};
 use crate::edge::message::{Operation, Refusal};
 use crate::edge::resource::Resource;
@@ -20,9 +20,6 @@ use crate::edge::{self, Request, Session};
 
 /// Progress and health are shown at most this often.
 const SHOW_EVERY: Duration = Duration::from_secs(1);
-
-/// How often the agent is asked whether it is there.
-const CHECK_EVERY: Duration = Duration::from_secs(30);
 
 /// JSON-RPC's code for parameters that make no sense.
 const INVALID_PARAMS: i64 = -32602;
@@ -81,12 +78,9 @@ impl Device {
         }
     }
 
-    /// Asks the agent from time to time whether it is there. Never returns.
-    pub async fn check_agent(self: Rc<Self>) {
-        loop {
-            self.commands.context().check_agent().await;
-            smol::Timer::after(CHECK_EVERY).await;
-        }
+    /// Looks after the agent and the models that should be loaded. Never returns.
+    pub async fn watch_agent(self: Rc<Self>) {
+        command::watch(self.commands.context().clone()).await;
     }
 
     /// Takes no more commands, and returns when those that run are done, or `deadline` has passed.

@@ -14,7 +14,7 @@ use crate::config::{Config, Persisted, Problems, VARIABLES};
 use crate::device::{Device, Requests, Settings};
 use crate::edge::{Identity, Session};
 use crate::s3::Proxies;
-use crate::store::{self, Store};
+use crate::store::{self, Limits, Store};
 use crate::{agent, s3};
 
 /// What takes less than this is finished before the process ends.
@@ -56,7 +56,9 @@ pub fn run() -> Result<(), Error> {
     let mut config =
         Config::from_environment(|name| std::env::var_os(name)).map_err(Error::Configuration)?;
     config.log_levels.install();
+    let limits = Limits { bytes: config.model_max_bytes, ..Limits::default() };
     let store = Store::open(config.models_path.clone()).map_err(Error::Store)?;
+    let store = store.with_limits(limits).keeping(config.keep_versions).map_err(Error::Store)?;
     tell_unknown_variables();
     tell_recovery(&store);
     let persisted = persisted(&mut config);
@@ -105,6 +107,7 @@ async fn serve(
         clock,
         random: Box::new(Uuid::new_v4),
         value_limit: config.value_limit,
+        restore: config.restore,
     });
     let settings = Settings {
         sync_window: config.sync_window,
@@ -114,12 +117,12 @@ async fn serve(
     let device = Device::new(session.clone(), Commands::new(context), settings, executor.clone());
     // Boxed, as all tasks are: the executor's code is linked once, not once for each.
     let showing = executor.spawn(device.clone().show_activity().boxed_local());
-    let checking = executor.spawn(device.clone().check_agent().boxed_local());
+    let watching = executor.spawn(device.clone().watch_agent().boxed_local());
     let running = session.clone().run(Rc::new(Requests(device.clone())));
     let running = executor.spawn(running.boxed_local());
     let signal = signals.next().await;
     log::info!("{} came: finishing what runs", name(signal));
-    drop((showing, checking));
+    drop((showing, watching));
     let again = async {
         signals.next().await;
         log::error!("a second signal came: ending at once");
@@ -165,12 +168,15 @@ fn tell_unknown_variables() {
 
 /// What a killed run left behind, and what was done about it.
 fn tell_recovery(store: &Store) {
-    let store::Recovery { put_back, removed, not_removed } = store.recovery();
+    let store::Recovery { put_back, removed, not_removed, unreadable } = store.recovery();
     for name in put_back {
         log::info!("{name}: its previous version was put back after a run that was killed");
     }
     if *removed > 0 {
         log::info!("leftovers of a run that was killed, now removed: {removed}");
+    }
+    for error in unreadable {
+        log::error!("{error}");
     }
     for error in not_removed {
         log::error!("a leftover of a run that was killed stays and takes space: {error}");

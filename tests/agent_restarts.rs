@@ -49,7 +49,7 @@ fn with_agent<T>(socket: &Path, ask: impl AsyncFnOnce(Client) -> T) -> T {
 
 #[test]
 fn the_next_command_finds_the_restarted_agent() {
-    let mut gateway = loaded(plan());
+    let mut gateway = loaded(plan().set("SAPT_RESTORE", "0"));
     assert_eq!(outputs(&gateway.command(PREDICT)), 10);
     for _ in 0..3 {
         assert_eq!(gateway.agent.as_mut().unwrap().terminate(PATIENCE), Some(0));
@@ -69,12 +69,14 @@ fn the_next_command_finds_the_restarted_agent() {
 fn a_prediction_is_the_first_to_meet_the_restarted_agent() {
     let mut gateway = loaded(plan());
     assert_eq!(outputs(&gateway.command(PREDICT)), 10);
-    gateway.agent.as_mut().unwrap().kill();
-    gateway.restart_agent();
-    let reply = gateway.command(PREDICT);
-    assert_eq!(reply["code"], "NOT_FOUND", "{reply}");
-    assert_eq!(gateway.command(LOAD)["response"], "succeeded");
-    assert_eq!(outputs(&gateway.command(PREDICT)), 10);
+    for _ in 0..3 {
+        gateway.agent.as_mut().unwrap().kill();
+        gateway.restart_agent();
+        // Whether it is the prediction that has the model loaded again, or the watch over the agent.
+        assert_eq!(outputs(&gateway.command(PREDICT)), 10);
+    }
+    assert_eq!(gateway.s3.requests().len(), 1);
+    assert_eq!(gateway.edge.violations(), Vec::<String>::new());
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn a_model_is_reloaded_with_its_next_version() {
     gateway.put_model("versions/2.tar.gz", &next);
     let reload = json!({"name": "m", "s3_filename": "versions/2.tar.gz"});
     assert_eq!(done(&gateway, "reloadModel", reload.clone())["response"], "succeeded");
-    assert_eq!(tree(&gateway), ["m/next.onnx"]);
+    assert_eq!(tree(&gateway), [".sapt/versions/m/1/model.onnx", "m/next.onnx"]);
     assert_eq!(predicted(&gateway, params)[0]["shape"], json!([2, 2]));
     // What is not loaded is loaded.
     done(&gateway, "unloadModel", json!({"name": "m"}));

@@ -68,6 +68,12 @@ impl Client {
         &self.shared.connections.address
     }
 
+    /// Waits until a connection to the agent has ended since this last returned: it may be another
+    /// agent that is there next. For one who waits.
+    pub async fn disconnected(&self) {
+        self.shared.connections.ended().await;
+    }
+
     /// The loaded models.
     pub async fn list_models(&self) -> Result<Vec<Model>, Error> {
         let method = Method::ListModels;

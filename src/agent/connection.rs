@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::rt::Executor;
+use smol::channel::{Receiver, Sender, bounded};
 use smol::lock::Mutex;
 use smol::{LocalExecutor, Timer};
 
@@ -41,6 +42,7 @@ pub(super) struct Connections {
     deadline: Duration,
     kept: Mutex<Option<Connection>>,
     made: Cell<u64>,
+    ended: (Sender<()>, Receiver<()>),
 }
 
 impl Connections {
@@ -50,7 +52,13 @@ impl Connections {
         executor: Rc<LocalExecutor<'static>>,
         deadline: Duration,
     ) -> Self {
-        Self { address, executor, deadline, kept: Mutex::new(None), made: Cell::new(0) }
+        let (kept, made) = (Mutex::new(None), Cell::new(0));
+        Self { address, executor, deadline, kept, made, ended: bounded(1) }
+    }
+
+    /// Waits until a connection has ended since this last returned.
+    pub(super) async fn ended(&self) {
+        let _ = self.ended.1.recv().await;
     }
 
     /// The kept connection if it is alive and not the one that `failed`, or a new one.
@@ -91,7 +99,11 @@ impl Connections {
             .handshake(transport);
         let (requests, task) = handshake.await.map_err(io::Error::other)?;
         // How the connection ends is told to the calls that are on it.
-        spawner.execute(async { drop(task.await) });
+        let ended = self.ended.0.clone();
+        spawner.execute(async move {
+            drop(task.await);
+            let _ = ended.try_send(());
+        });
         self.made.set(self.made.get() + 1);
         Ok(Connection { number: self.made.get(), requests, sent })
     }

@@ -79,6 +79,11 @@ impl Error {
         matches!(self, Self::Status { code: Code::NotFound, .. })
     }
 
+    /// Whether the agent says that it has what was named already.
+    pub fn is_already_exists(&self) -> bool {
+        matches!(self, Self::Status { code: Code::AlreadyExists, .. })
+    }
+
     /// Whether the agent says that the call makes no sense to it.
     pub fn is_invalid_argument(&self) -> bool {
         matches!(self, Self::Status { code: Code::InvalidArgument, .. })

@@ -3,13 +3,17 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::SystemTime;
 
 use miniserde::json::{self, Number, Value};
 use smol::channel::{Receiver, Sender};
 
 use super::method::Method;
+use super::rate::Rate;
 use super::reply::{object, text};
 use super::request::Id;
+use crate::clock::Clock;
+use crate::model_name::ModelName;
 
 /// The value has to fit, whatever runs and whatever the system says about the agent.
 const LONGEST_DETAIL: usize = 300;
@@ -19,6 +23,34 @@ pub struct Activity {
     state: RefCell<State>,
     change: Sender<()>,
     changes: Receiver<()>,
+    clock: Clock,
+}
+
+/// How a model is that should be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ModelState {
+    /// It could not be loaded again.
+    Failed,
+    /// It is being loaded again.
+    Restoring,
+    /// The agent is waited for, or somebody who loads it.
+    Waiting,
+    /// It is loaded.
+    Loaded,
+}
+
+impl ModelState {
+    /// In the order in which they are shown: there may not be room for all models.
+    const ALL: [Self; 4] = [Self::Failed, Self::Restoring, Self::Waiting, Self::Loaded];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Restoring => "restoring",
+            Self::Waiting => "waiting",
+            Self::Loaded => "loaded",
+        }
+    }
 }
 
 /// How the agent is, as far as is known.
@@ -38,6 +70,7 @@ struct State {
     /// By method, in the order in which they were first seen.
     methods: Vec<(String, MethodState)>,
     running: BTreeMap<u64, Running>,
+    models: Vec<ShownModel>,
     started: u64,
     agent: AgentHealth,
     storage: String,
@@ -49,16 +82,37 @@ struct MethodState {
     failed: bool,
 }
 
+#[derive(PartialEq, Eq)]
+struct ShownModel {
+    name: String,
+    state: ModelState,
+    detail: String,
+    source: String,
+}
+
+impl ShownModel {
+    fn show(&self) -> Value {
+        let mut members = vec![("name", text(&self.name)), ("state", text(self.state.word()))];
+        for (key, value) in [("detail", &self.detail), ("source", &self.source)] {
+            if !value.is_empty() {
+                members.push((key, text(value)));
+            }
+        }
+        object(members)
+    }
+}
+
 struct Running {
     id: String,
     method: String,
     phase: &'static str,
     bytes: u64,
     total: Option<u64>,
+    rate: Rate,
 }
 
 impl Running {
-    fn show(&self) -> Value {
+    fn show(&self, now: SystemTime) -> Value {
         let number = |bytes| Value::Number(Number::U64(bytes));
         object([
             ("id", text(&self.id)),
@@ -66,15 +120,16 @@ impl Running {
             ("phase", text(self.phase)),
             ("bytes", number(self.bytes)),
             ("total", self.total.map_or(Value::Null, number)),
+            ("rate", self.rate.per_second(now).map_or(Value::Null, number)),
         ])
     }
 }
 
 impl Activity {
-    /// Nothing runs.
-    pub fn new() -> Rc<Self> {
+    /// Nothing runs. The clock is for rates.
+    pub fn new(clock: Clock) -> Rc<Self> {
         let (change, changes) = smol::channel::bounded(1);
-        Rc::new(Self { state: RefCell::default(), change, changes })
+        Rc::new(Self { state: RefCell::default(), change, changes, clock })
     }
 
     /// Waits until something is different from when this last returned.
@@ -95,51 +150,109 @@ impl Activity {
     }
 
     /// The value of the health resource, at most `limit` bytes: what has run for longest is shown,
-    /// and how many `more` commands run than there is room for.
+    /// and models by how much they need somebody; and how many `more` of both there are than there
+    /// is room for.
     pub fn health(&self, limit: usize) -> String {
         let state = self.state.borrow();
+        let now = (self.clock)();
         let (agent, detail) = match &state.agent {
             AgentHealth::Unknown => ("unknown", ""),
             AgentHealth::Answering => ("answering", ""),
             AgentHealth::Unreachable(reason) => ("unreachable", reason.as_str()),
         };
-        let detail: String = detail.chars().take(LONGEST_DETAIL).collect();
-        let value = |shown: usize| {
-            let more = state.running.len() - shown;
-            let running = state.running.values().take(shown).map(Running::show);
+        let detail = beginning(detail);
+        let models = |shown: usize| {
+            let by_need = ModelState::ALL
+                .into_iter()
+                .flat_map(|need| state.models.iter().filter(move |model| model.state == need));
+            Value::Array(by_need.take(shown).map(ShownModel::show).collect())
+        };
+        let value = |running: usize, shown: usize| {
+            let entries = state.running.values().take(running).map(|entry| entry.show(now));
             let mut members = vec![
                 ("version", text(env!("CARGO_PKG_VERSION"))),
                 ("agent", object([("state", text(agent)), ("detail", text(&detail))])),
                 ("storage", text(&state.storage)),
-                ("running", Value::Array(running.collect())),
+                ("running", Value::Array(entries.collect())),
+                ("models", models(shown)),
             ];
-            if more > 0 {
-                members.push(("more", Value::Number(Number::U64(more as u64))));
+            for (key, more) in [
+                ("more", state.running.len() - running),
+                ("more_models", state.models.len() - shown),
+            ] {
+                if more > 0 {
+                    members.push((key, Value::Number(Number::U64(more as u64))));
+                }
             }
             json::to_string(&object(members))
         };
-        // An entry takes more than 64 bytes: more of them than this would not fit anyway.
-        let mut shown = state.running.len().min(limit / 64);
-        let mut health = value(shown);
-        while health.len() > limit && shown > 0 {
-            shown -= 1;
-            health = value(shown);
+        // An entry takes more than 32 bytes: more of them than this would not fit anyway.
+        let most = limit / 32;
+        let (mut running, mut shown) =
+            (state.running.len().min(most), state.models.len().min(most));
+        let mut health = value(running, shown);
+        while health.len() > limit && running + shown > 0 {
+            // Neither takes the other's room.
+            if running > shown {
+                running -= 1;
+            } else {
+                shown -= 1;
+            }
+            health = value(running, shown);
         }
         health
     }
 
-    /// What is known of the agent now.
-    pub fn set_agent(&self, agent: AgentHealth) {
+    /// How a model is that should be loaded. Models are listed by name.
+    pub(super) fn show_model(
+        &self,
+        name: &ModelName,
+        state: ModelState,
+        detail: &str,
+        source: String,
+    ) {
+        let name = name.to_string();
+        let model =
+            ShownModel { name, state, detail: beginning(detail), source: beginning(&source) };
+        let models = &mut self.state.borrow_mut().models;
+        match models.iter().position(|known| known.name >= model.name) {
+            Some(index) if models.get(index).is_some_and(|known| *known == model) => return,
+            Some(index) if models.get(index).is_some_and(|known| known.name == model.name) => {
+                models.splice(index..=index, [model]);
+            }
+            Some(index) => models.insert(index, model),
+            None => models.push(model),
+        }
+        self.note();
+    }
+
+    /// A model need not be loaded any more.
+    pub(super) fn forget_model(&self, name: &ModelName) {
+        self.state.borrow_mut().models.retain(|known| known.name != name.as_str());
+        self.note();
+    }
+
+    /// What is known of the agent now. Tells whether it is back, after it was not there.
+    pub fn set_agent(&self, agent: AgentHealth) -> bool {
         let mut state = self.state.borrow_mut();
+        let was_away = matches!(state.agent, AgentHealth::Unreachable(_));
+        let is_back = was_away && agent == AgentHealth::Answering;
         if state.agent != agent {
             match &agent {
-                AgentHealth::Unreachable(reason) => log::error!("{reason}"),
+                AgentHealth::Unreachable(reason) => {
+                    log::error!("{reason}");
+                    let mut models = state.models.iter_mut();
+                    for model in models.by_ref().filter(|model| model.state == ModelState::Loaded) {
+                        model.state = ModelState::Waiting;
+                    }
+                }
                 AgentHealth::Answering => log::info!("the agent answers"),
                 AgentHealth::Unknown => {}
             }
             state.agent = agent;
             self.note();
         }
+        is_back
     }
 
     /// Whether commands that need S3 have what they need, in words.
@@ -171,7 +284,8 @@ impl Activity {
             other => other.to_string(),
         };
         let method = method.map_or("", Method::name).to_owned();
-        let running = Running { id, method, phase: "started", bytes: 0, total: None };
+        let rate = Rate::new((self.clock)());
+        let running = Running { id, method, phase: "started", bytes: 0, total: None, rate };
         state.running.insert(number, running);
         self.note();
         Progress { activity: self.clone(), number, name, failed: true }
@@ -193,16 +307,22 @@ pub(super) struct Progress {
 impl Progress {
     /// What the command does now, with how many bytes there are to it, where that is known.
     pub(super) fn phase(&self, phase: &'static str, total: Option<u64>) {
-        self.update(|running| {
+        let now = (self.activity.clock)();
+        self.update(&mut |running| {
             running.phase = phase;
             running.bytes = 0;
             running.total = total;
+            running.rate = Rate::new(now);
         });
     }
 
     /// More bytes are done.
     pub(super) fn advance(&self, bytes: u64) {
-        self.update(|running| running.bytes += bytes);
+        let now = (self.activity.clock)();
+        self.update(&mut |running| {
+            running.bytes += bytes;
+            running.rate.advance(bytes, now);
+        });
     }
 
     /// The command is done.
@@ -210,7 +330,7 @@ impl Progress {
         self.failed = !succeeded;
     }
 
-    fn update(&self, change: impl FnOnce(&mut Running)) {
+    fn update(&self, change: &mut dyn FnMut(&mut Running)) {
         if let Some(running) = self.activity.state.borrow_mut().running.get_mut(&self.number) {
             change(running);
         }
@@ -232,6 +352,11 @@ impl Drop for Progress {
     }
 }
 
+/// As much as can be shown.
+fn beginning(text: &str) -> String {
+    text.chars().take(LONGEST_DETAIL).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -242,9 +367,14 @@ mod tests {
         serde_json::from_str(text).unwrap()
     }
 
+    /// With a clock that stands still.
+    fn activity() -> Rc<Activity> {
+        Activity::new(Rc::new(|| SystemTime::UNIX_EPOCH))
+    }
+
     #[test]
     fn status_tells_each_methods_state() {
-        let activity = Activity::new();
+        let activity = activity();
         let id = Id::Text("1".to_owned());
         assert_eq!(value(&activity.status()), json!({}));
         let first = activity.begin(&id, Some(&Method::Predict));
@@ -263,7 +393,7 @@ mod tests {
 
     #[test]
     fn health_tells_progress() {
-        let activity = Activity::new();
+        let activity = activity();
         let progress = activity.begin(&Id::Null, Some(&Method::LoadModel));
         progress.phase("pulling", Some(100));
         progress.advance(30);
@@ -273,7 +403,7 @@ mod tests {
         assert_eq!(
             health["running"],
             json!([{"id": "none", "method": "loadModel", "phase": "pulling", "bytes": 42,
-                    "total": 100}])
+                    "total": 100, "rate": null}])
         );
         assert_eq!(health["agent"], json!({"state": "unreachable", "detail": "it is gone"}));
         progress.end(true);
@@ -282,7 +412,7 @@ mod tests {
 
     #[test]
     fn health_fits_into_a_value() {
-        let activity = Activity::new();
+        let activity = activity();
         let running: Vec<Progress> = (0..500)
             .map(|number| {
                 activity.begin(&Id::Text(format!("{number:0>64}")), Some(&Method::ListModels))

@@ -5,11 +5,14 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use smol::channel::{Receiver, Sender, bounded};
+use smol::lock::Semaphore;
 use uuid::Uuid;
 
-use super::activity::{Activity, AgentHealth};
+use super::activity::{Activity, AgentHealth, ModelState};
 use super::error::Error;
 use super::places::{Places, Turns};
+use super::restore::Failure;
 use crate::agent::{self, Model};
 use crate::clock::Clock;
 use crate::config::{Persisted, Storage};
@@ -24,8 +27,12 @@ const COMMANDS: usize = 64;
 /// read or whose output is stored meanwhile.
 const PREDICTIONS: usize = 8;
 
-/// Models that are pulled or wait for their turn at once.
-const LOADS: usize = 8;
+/// Loads and reloads that are under way or wait for their turn.
+const LOADS: usize = 32;
+
+/// Models that are pulled at once; more of them wait. A second one fills the pauses of the first, and
+/// a third one of another server; beyond that they would only share what there is, and all be late.
+const PULLS: usize = 3;
 
 /// What the commands are given.
 pub struct Surroundings {
@@ -45,6 +52,8 @@ pub struct Surroundings {
     pub random: Box<dyn Fn() -> Uuid>,
     /// The largest resource value, in bytes.
     pub value_limit: usize,
+    /// Whether models that should be loaded are loaded again after a restart.
+    pub restore: bool,
 }
 
 /// What all commands share.
@@ -58,6 +67,11 @@ pub struct Context {
     pub(super) predictions: Places,
     pub(super) loads: Places,
     pub(super) turns: Turns,
+    pub(super) pulls: Semaphore,
+    pub(super) restore: bool,
+    /// Models that could not be loaded again.
+    pub(super) failures: RefCell<Vec<Failure>>,
+    wake: (Sender<()>, Receiver<()>),
     /// What runs; shown by the device.
     pub activity: Rc<Activity>,
     storage: RefCell<Storage>,
@@ -71,9 +85,23 @@ pub struct Context {
 impl Context {
     /// Shares these surroundings.
     pub fn new(surroundings: Surroundings) -> Rc<Self> {
-        let Surroundings { agent, store, storage, persisted, io, clock, random, value_limit } =
-            surroundings;
+        let Surroundings {
+            agent,
+            store,
+            storage,
+            persisted,
+            io,
+            clock,
+            random,
+            value_limit,
+            restore,
+        } = surroundings;
         let context = Self {
+            activity: Activity::new(clock.clone()),
+            pulls: Semaphore::new(PULLS),
+            restore,
+            failures: RefCell::default(),
+            wake: bounded(1),
             agent,
             store,
             persisted,
@@ -83,7 +111,6 @@ impl Context {
             predictions: Places::new(PREDICTIONS, "predictions"),
             loads: Places::new(LOADS, "loads"),
             turns: Turns::default(),
-            activity: Activity::new(),
             storage: RefCell::new(storage),
             io,
             s3: RefCell::default(),
@@ -92,6 +119,11 @@ impl Context {
             random,
         };
         context.tell_storage();
+        for (name, record) in context.store.records() {
+            if record.wanted {
+                context.show_model(&name, ModelState::Waiting, "");
+            }
+        }
         Rc::new(context)
     }
 
@@ -105,18 +137,65 @@ impl Context {
         (self.random)()
     }
 
-    /// Asks the agent whether it is there, and keeps the answer for the health resource.
-    pub async fn check_agent(&self) {
-        let _ = self.heard(self.agent.list_models().await);
-    }
-
     /// What an answer of the agent says about its health.
     pub(super) fn heard<T>(&self, answer: Result<T, agent::Error>) -> Result<T, agent::Error> {
-        self.activity.set_agent(match &answer {
+        let is_back = self.activity.set_agent(match &answer {
             Err(error) if error.is_unreachable() => AgentHealth::Unreachable(error.to_string()),
             _ => AgentHealth::Answering,
         });
+        if is_back {
+            self.wake();
+        }
         answer
+    }
+
+    /// Has the agent asked soon what it has.
+    pub(super) fn wake(&self) {
+        let _ = self.wake.0.try_send(());
+    }
+
+    /// Waits until the agent should be asked.
+    pub(super) async fn woken(&self) {
+        let _ = self.wake.1.recv().await;
+    }
+
+    /// The agent has loaded what is in place, as was asked for.
+    pub(super) async fn loaded(&self, name: &ModelName) -> Result<(), Error> {
+        self.wanted(name).await?;
+        self.settle(name).await?;
+        self.show_model(name, ModelState::Loaded, "");
+        Ok(())
+    }
+
+    /// A model should be loaded from now on.
+    pub(super) async fn wanted(&self, name: &ModelName) -> Result<(), Error> {
+        self.set_wanted(name, true).await
+    }
+
+    /// The agent has loaded what is in place, or nothing.
+    pub(super) async fn settle(&self, name: &ModelName) -> Result<(), Error> {
+        let (store, name) = (self.store.clone(), name.clone());
+        Ok(smol::unblock(move || store.settle(&name)).await?)
+    }
+
+    /// A model should not be loaded any more.
+    pub(super) async fn unwanted(&self, name: &ModelName) -> Result<(), Error> {
+        self.set_wanted(name, false).await?;
+        self.activity.forget_model(name);
+        Ok(())
+    }
+
+    async fn set_wanted(&self, name: &ModelName, wanted: bool) -> Result<(), Error> {
+        // What was learnt of an earlier wish is of no use for this one.
+        self.failures.borrow_mut().retain(|failure| failure.name != *name);
+        let (store, name) = (self.store.clone(), name.clone());
+        Ok(smol::unblock(move || store.set_wanted(&name, wanted)).await?)
+    }
+
+    /// Shows how a model is that should be loaded.
+    pub(super) fn show_model(&self, name: &ModelName, state: ModelState, detail: &str) {
+        let source = self.store.record(name).current.map(|version| version.url);
+        self.activity.show_model(name, state, detail, source.unwrap_or_default());
     }
 
     pub(super) fn change_storage(&self, change: impl FnOnce(&mut Storage)) {

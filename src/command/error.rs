@@ -40,6 +40,10 @@ pub enum Error {
     AlreadyLoaded(String),
     /// No model of this name is loaded.
     NotLoaded(String),
+    /// A model that should be loaded is not, and loading it again failed; holds why.
+    NotRestored(String, String),
+    /// A model that should be loaded is not, and its files are gone.
+    FilesMissing(String),
     /// The agent failed or refused.
     Agent(agent::Error),
     /// S3 failed or refused.
@@ -78,9 +82,10 @@ impl Error {
             Self::Busy(_) => "BUSY",
             Self::ShuttingDown => "SHUTTING_DOWN",
             Self::AlreadyLoaded(_) => "ALREADY_EXISTS",
-            Self::NotLoaded(_) => "NOT_FOUND",
+            Self::NotLoaded(_) | Self::NotRestored(..) | Self::FilesMissing(_) => "NOT_FOUND",
             Self::Agent(error) => error.code(),
             Self::S3(_) => "S3_ERROR",
+            Self::Store(store::Error::Checksum { .. }) => "CHECKSUM_MISMATCH",
             Self::Store(_) | Self::NotPersisted(_) => "STORE_ERROR",
             Self::Tensor(_) | Self::Inputs(_) => "INVALID_INPUT",
             Self::NotReplaced(error, _) => error.code(),
@@ -130,6 +135,16 @@ impl fmt::Display for Error {
                  it, or unloadModel first"
             ),
             Self::NotLoaded(name) => write!(f, "model {name} is not loaded; use loadModel first"),
+            Self::NotRestored(name, reason) => write!(
+                f,
+                "model {name} should be loaded and is not: {reason}; it is tried again from time \
+                 to time"
+            ),
+            Self::FilesMissing(name) => write!(
+                f,
+                "the files of {name} are missing; use loadModel to pull them again, or \
+                 unloadModel where it is not needed any more"
+            ),
             Self::Agent(error) => error.fmt(f),
             Self::S3(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),

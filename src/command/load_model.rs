@@ -1,25 +1,23 @@
-//! `loadModel`: pull a model from S3, unpack it and load it into the agent.
+//! `loadModel`: pull a model, unpack it and load it into the agent.
 
 use super::activity::Progress;
+use super::archive::Archive;
 use super::context::Context;
-use super::data::storage_key;
 use super::error::Error;
+use super::pull::{Pulled, pull};
 use super::reply::Success;
 use crate::agent::{self, Model};
 use crate::model_name::ModelName;
-use crate::store::{Installed, Staging, pipe};
-
-/// Chunks between the network and the thread that unpacks: enough that neither waits for the
-/// other's jitter, little enough to be nothing.
-const CHUNKS_AHEAD: usize = 16;
+use crate::store::{Installed, Unpacked};
 
 pub(super) async fn run(
     context: &Context,
     progress: &Progress,
     name: &ModelName,
-    file: &str,
+    archive: &Archive,
 ) -> Result<Success, Error> {
     let _place = context.loads.take()?;
+    progress.phase("waiting", None);
     let _turn = context.turns.wait(name).await;
     // What would be refused after the pull is refused before it.
     match context.describe(name).await {
@@ -27,12 +25,21 @@ pub(super) async fn run(
         Err(Error::NotLoaded(_)) => {}
         Err(error) => return Err(error),
     }
-    let staging = pull(context, progress, name, file).await?;
+    let staging = match pull(context, progress, name, archive).await? {
+        Pulled::Staged(staging) | Pulled::Unpacked(Unpacked::Kept(staging)) => staging,
+        Pulled::Unpacked(Unpacked::InPlace) => {
+            progress.phase("loading", None);
+            load(context, name).await?;
+            context.loaded(name).await?;
+            return Ok(Success::word("succeeded"));
+        }
+    };
     progress.phase("loading", None);
     let installed = smol::unblock(move || staging.install()).await?;
     match load(context, name).await {
         Ok(_) => {
             smol::unblock(move || installed.keep()).await?;
+            context.loaded(name).await?;
             Ok(Success::word("succeeded"))
         }
         Err(error) => {
@@ -53,55 +60,6 @@ pub(super) async fn put_back(name: &ModelName, installed: Installed) -> Option<b
         .await
         .inspect_err(|error| log::error!("{name}: {error}"))
         .ok()
-}
-
-/// Streams an archive from S3 into a staging directory.
-pub(super) async fn pull(
-    context: &Context,
-    progress: &Progress,
-    name: &ModelName,
-    file: &str,
-) -> Result<Staging, Error> {
-    let key = storage_key(context.storage().models_directory()?, file)?;
-    let (bucket, client) = (context.bucket()?, context.s3()?);
-    progress.phase("pulling", None);
-    let mut object = client.read(&bucket, &key).await?;
-    progress.phase("pulling", object.length);
-    let mut staging = context.store.stage(name)?;
-    let (feed, archive) = pipe(CHUNKS_AHEAD);
-    let unpacking =
-        smol::unblock(move || staging.extract(archive).map(|extracted| (staging, extracted)));
-    // Where the reading side gives up it says why itself.
-    let pulling = async {
-        loop {
-            match object.chunk().await {
-                Ok(Some(chunk)) => {
-                    let length = chunk.len() as u64;
-                    if feed.send(chunk).await.is_err() {
-                        return Ok(());
-                    }
-                    progress.advance(length);
-                }
-                Ok(None) => {
-                    let _ = feed.finish().await;
-                    return Ok(());
-                }
-                Err(error) => {
-                    let _ = feed.fail(error.to_string()).await;
-                    return Err(error);
-                }
-            }
-        }
-    };
-    let (pulled, unpacked) = futures_lite::future::zip(pulling, unpacking).await;
-    pulled?;
-    let (staging, extracted) = unpacked?;
-    log::info!(
-        "{name}: unpacked {} files, {} bytes from s3://{bucket}/{key}",
-        extracted.files,
-        extracted.bytes
-    );
-    Ok(staging)
 }
 
 /// Has the agent load what is installed.

@@ -29,9 +29,9 @@ type Entry = (&'static str, &'static [&'static str]);
 /// Every method as the configuration resource lists it.
 pub const METHODS: [Entry; 7] = [
     ("listModels", &[]),
-    ("loadModel", &["name", "s3_filename"]),
+    ("loadModel", &["name", "s3_filename", "url", "sha256"]),
     ("describeModel", &["name"]),
-    ("reloadModel", &["name", "s3_filename"]),
+    ("reloadModel", &["name", "s3_filename", "url", "sha256"]),
     ("unloadModel", &["name"]),
     (
         "predict",

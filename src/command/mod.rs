@@ -4,6 +4,7 @@
 //! comes of it. Commands run concurrently. One file a method.
 
 mod activity;
+mod archive;
 mod configure;
 mod context;
 mod data;
@@ -16,20 +17,25 @@ mod location;
 mod method;
 mod places;
 mod predict;
+mod pull;
+mod rate;
 mod reload_model;
 mod reply;
 mod request;
+mod restore;
 mod unload_model;
 
 use std::rc::Rc;
 
 pub use activity::{Activity, AgentHealth};
+pub use archive::{Archive, Source};
 pub use context::{Context, Surroundings};
 pub use error::Error;
 pub use location::Location;
 pub use method::{METHODS, Method};
 pub use reply::{Reply, Success};
 pub use request::{Call, Id, Request};
+pub use restore::watch;
 
 use activity::Progress;
 
@@ -63,6 +69,9 @@ impl Commands {
             Ok(_) => log::info!("{name} (id {id}): done"),
             Err(error) => log::error!("{name} (id {id}): {}: {error}", error.code()),
         }
+        if matches!(method, Some(Method::LoadModel | Method::ReloadModel | Method::UnloadModel)) {
+            self.context.wake();
+        }
         progress.end(outcome.is_ok());
         Reply::new(id, method, outcome)
     }
@@ -72,12 +81,12 @@ impl Commands {
         let _place = context.commands.take()?;
         match call {
             Call::ListModels => list_models::run(context).await,
-            Call::LoadModel { name, file } => {
-                load_model::run(context, progress, &name, &file).await
+            Call::LoadModel { name, archive } => {
+                load_model::run(context, progress, &name, &archive).await
             }
             Call::DescribeModel { name } => describe_model::run(context, &name).await,
-            Call::ReloadModel { name, file } => {
-                reload_model::run(context, progress, &name, &file).await
+            Call::ReloadModel { name, archive } => {
+                reload_model::run(context, progress, &name, &archive).await
             }
             Call::UnloadModel { name } => unload_model::run(context, &name).await,
             Call::Predict(prediction) => predict::run(context, progress, *prediction).await,

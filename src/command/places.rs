@@ -47,13 +47,19 @@ pub(super) struct Turns(RefCell<HashMap<ModelName, std::sync::Arc<Mutex<()>>>>);
 impl Turns {
     /// Waits until no other command works on this model.
     pub(super) async fn wait(&self, name: &ModelName) -> MutexGuardArc<()> {
-        let turn = {
-            let mut turns = self.0.borrow_mut();
-            // Those that nobody has or waits for.
-            turns.retain(|_, turn| std::sync::Arc::strong_count(turn) > 1);
-            turns.entry(name.clone()).or_default().clone()
-        };
-        turn.lock_arc().await
+        self.of(name).lock_arc().await
+    }
+
+    /// The turn, if no command works on this model.
+    pub(super) fn take(&self, name: &ModelName) -> Option<MutexGuardArc<()>> {
+        self.of(name).try_lock_arc()
+    }
+
+    fn of(&self, name: &ModelName) -> std::sync::Arc<Mutex<()>> {
+        let mut turns = self.0.borrow_mut();
+        // Those that nobody has or waits for.
+        turns.retain(|_, turn| std::sync::Arc::strong_count(turn) > 1);
+        turns.entry(name.clone()).or_default().clone()
     }
 }
 
@@ -79,6 +85,7 @@ mod tests {
         let first = block_on(turns.wait(&a));
         assert!(block_on(poll_once(turns.wait(&a))).is_none());
         assert!(block_on(poll_once(turns.wait(&b))).is_some());
+        assert!(turns.take(&a).is_none() && turns.take(&b).is_some());
         drop(first);
         assert!(block_on(poll_once(turns.wait(&a))).is_some());
         assert!(turns.0.borrow().len() <= 2);

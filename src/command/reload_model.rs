@@ -2,28 +2,45 @@
 //! touched, and the old one is loaded again where the agent refuses the new one.
 
 use super::activity::Progress;
+use super::archive::Archive;
 use super::context::Context;
 use super::error::Error;
-use super::load_model::{load, pull, put_back};
+use super::load_model::{load, put_back};
+use super::pull::{Pulled, pull};
 use super::reply::Success;
 use super::unload_model::unload;
 use crate::model_name::ModelName;
+use crate::store::Unpacked;
 
 pub(super) async fn run(
     context: &Context,
     progress: &Progress,
     name: &ModelName,
-    file: &str,
+    archive: &Archive,
 ) -> Result<Success, Error> {
     let _place = context.loads.take()?;
+    progress.phase("waiting", None);
     let _turn = context.turns.wait(name).await;
-    let staging = pull(context, progress, name, file).await?;
+    let pulled = pull(context, progress, name, archive).await?;
     progress.phase("loading", None);
     let was_loaded = unload(context, name).await?;
+    if was_loaded {
+        // Whoever loaded it: from here on it is this command that has it loaded again.
+        context.wanted(name).await?;
+    }
+    let staging = match pulled {
+        Pulled::Staged(staging) | Pulled::Unpacked(Unpacked::Kept(staging)) => staging,
+        Pulled::Unpacked(Unpacked::InPlace) => {
+            load(context, name).await?;
+            context.loaded(name).await?;
+            return Ok(Success::word("succeeded"));
+        }
+    };
     let error = match smol::unblock(move || staging.install()).await {
         Ok(installed) => match load(context, name).await {
             Ok(_) => {
                 smol::unblock(move || installed.keep()).await?;
+                context.loaded(name).await?;
                 return Ok(Success::word("succeeded"));
             }
             Err(error) => {
@@ -36,7 +53,10 @@ pub(super) async fn run(
     let previous = match was_loaded {
         false => "no version of it was loaded before",
         true => match load(context, name).await {
-            Ok(_) => "the previous version was loaded again",
+            Ok(_) => {
+                context.settle(name).await?;
+                "the previous version was loaded again"
+            }
             Err(again) => {
                 log::error!("{name}: the previous version could not be loaded again: {again}");
                 "and the previous version could not be loaded again"

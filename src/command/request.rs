@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Map, Number, Value};
 use uuid::Uuid;
 
+use super::archive::{Archive, Source};
 use super::error::Error;
 use super::location::Location;
 use super::method::Method;
@@ -12,6 +13,7 @@ use super::predict::{Capture, Input, Prediction};
 use crate::agent::{AuxiliaryData, Encoding};
 use crate::config::Update;
 use crate::model_name::ModelName;
+use crate::store::Sha256;
 use crate::tensor::Preprocess;
 
 /// A request, or what is left to answer of one that is wrong.
@@ -55,12 +57,12 @@ impl fmt::Display for Id {
 pub enum Call {
     /// Which models the agent has loaded.
     ListModels,
-    /// Pull a model from S3 and load it.
+    /// Pull a model and load it.
     LoadModel {
         /// Its name from now on.
         name: ModelName,
-        /// The archive's key below the models' prefix; may contain `/`.
-        file: String,
+        /// What it comes from.
+        archive: Archive,
     },
     /// A loaded model's inputs and outputs.
     DescribeModel {
@@ -72,7 +74,7 @@ pub enum Call {
         /// Which.
         name: ModelName,
         /// As for loading.
-        file: String,
+        archive: Archive,
     },
     /// Unload a model.
     UnloadModel {
@@ -147,11 +149,11 @@ impl Call {
         Ok(match method {
             Method::ListModels => Self::ListModels,
             Method::LoadModel => {
-                Self::LoadModel { name: params.model("name")?, file: params.file()? }
+                Self::LoadModel { name: params.model("name")?, archive: params.archive()? }
             }
             Method::DescribeModel => Self::DescribeModel { name: params.model("name")? },
             Method::ReloadModel => {
-                Self::ReloadModel { name: params.model("name")?, file: params.file()? }
+                Self::ReloadModel { name: params.model("name")?, archive: params.archive()? }
             }
             Method::UnloadModel => Self::UnloadModel { name: params.model("name")? },
             Method::Predict => Self::Predict(Box::new(params.prediction(id, new_capture_id)?)),
@@ -179,8 +181,28 @@ impl Params<'_> {
         ModelName::parse(self.text(name)?).map_err(Error::ModelName)
     }
 
-    fn file(&self) -> Result<String, Error> {
-        self.text("s3_filename").map(str::to_owned)
+    /// Whether a parameter was given. `null` is as good as none.
+    fn has(&self, name: &'static str) -> bool {
+        !matches!(self.0.get(name), None | Some(Value::Null))
+    }
+
+    fn archive(&self) -> Result<Archive, Error> {
+        let source = match (self.has("s3_filename"), self.has("url")) {
+            (true, true) => {
+                return Err(Error::Parameter("params", "without s3_filename or url".to_owned()));
+            }
+            (false, false) => return Err(Error::MissingParameter("s3_filename (or params.url)")),
+            (true, false) => Source::ModelsDirectory(self.text("s3_filename")?.to_owned()),
+            (false, true) => Source::parse(self.text("url")?)?,
+        };
+        let sha256 = if self.has("sha256") {
+            let digest = Sha256::parse(self.text("sha256")?);
+            let wrong = || Error::Parameter("sha256", "64 hexadecimal digits".to_owned());
+            Some(digest.ok_or_else(wrong)?)
+        } else {
+            None
+        };
+        Ok(Archive { source, sha256 })
     }
 
     fn uuid(&self, name: &'static str) -> Result<Uuid, Error> {
@@ -298,14 +320,48 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":"1","method":"loadModel","params":{"name":"demo-keras","s3_filename":"keras-model-1.0.tar.gz"}}"#,
         );
         assert_eq!(load.id, Id::Text("1".to_owned()));
-        assert!(matches!(load.call, Ok(Call::LoadModel { name, file })
-            if name.as_str() == "demo-keras" && file == "keras-model-1.0.tar.gz"));
+        assert!(matches!(load.call, Ok(Call::LoadModel { name, archive })
+            if name.as_str() == "demo-keras" && archive.sha256.is_none()
+                && archive.source == Source::ModelsDirectory("keras-model-1.0.tar.gz".to_owned())));
         for scheme in ["file", "s3"] {
             let predict = parse(&format!(
                 r#"{{"jsonrpc":"2.0","id":"1","method":"predict","params":{{"model_name":"demo-keras","input_data_url":"{scheme}:///keras.bmp","output_url":"{scheme}:///keras-predicted.data" }}}}"#
             ));
             let Ok(Call::Predict(prediction)) = predict.call else { panic!("{predict:?}") };
             assert!(prediction.output.is_some() && prediction.capture.is_none());
+        }
+    }
+
+    #[test]
+    fn archives() {
+        let parse = |params: &str| {
+            let request =
+                parse(&format!(r#"{{"method":"reloadModel","params":{{"name":"m",{params}}}}}"#));
+            match request.call {
+                Ok(Call::ReloadModel { archive, .. }) => Ok(archive),
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        let archive = parse(r#""url":"s3://my-bucket/a/b.tgz","s3_filename":null,"more":1"#);
+        assert!(matches!(archive.unwrap().source, Source::Object(bucket, key)
+            if bucket.as_str() == "my-bucket" && key.as_str() == "a/b.tgz"));
+        let digest = "AB".repeat(32);
+        let archive = parse(&format!(r#""url":"file:///a b.tar","sha256":"{digest}""#)).unwrap();
+        assert!(matches!(archive.source, Source::File(path) if path.as_str() == "a b.tar"));
+        assert_eq!(archive.sha256.unwrap().to_string(), "ab".repeat(32));
+        for (params, part) in [
+            (r#""more":1"#, "params.s3_filename (or params.url) is missing"),
+            (r#""url":"file:///x","s3_filename":"x""#, "without s3_filename or url"),
+            (r#""url":"s3:///x""#, "s3_filename"),
+            (r#""url":"https://x/y""#, "https://x/y"),
+            (r#""url":5"#, "url"),
+            (r#""s3_filename":"""#, "s3_filename"),
+            (r#""s3_filename":"x","sha256":"ab""#, "64 hexadecimal digits"),
+            (r#""s3_filename":"x","sha256":5"#, "sha256"),
+        ] {
+            let error = parse(params).unwrap_err();
+            assert!(error.contains(part), "{params}: {error}");
         }
     }
 

@@ -1,4 +1,7 @@
 //! `unloadModel`: take a model out of the agent. Its files stay.
+//!
+//! It is no longer wanted from when that was asked for, also if the agent is not there to do it, or
+//! this process ends before it has: what was asked for last holds.
 
 use super::context::Context;
 use super::error::Error;
@@ -7,6 +10,7 @@ use crate::model_name::ModelName;
 
 pub(super) async fn run(context: &Context, name: &ModelName) -> Result<Success, Error> {
     let _turn = context.turns.wait(name).await;
+    context.unwanted(name).await?;
     if unload(context, name).await? {
         Ok(Success::word("succeeded"))
     } else {

@@ -55,6 +55,13 @@ pub const VARIABLES: &[Variable] = &[
         "/models",
         "models and data; the agent must see it under the same path",
     ),
+    variable(
+        "SAPT_MODEL_MAX_BYTES",
+        "64G",
+        "what a model may unpack to: bytes, or with K, M, G or T",
+    ),
+    variable("SAPT_KEEP_VERSIONS", "1", "earlier versions of each model that are kept, 0 to 10"),
+    variable("SAPT_RESTORE", "1", "1: models are loaded again after a restart; 0: they are not"),
     variable("SAPT_AWS_REGION", "us-east-1", "region of the bucket"),
     variable("SAPT_AWS_ACCESS_KEY_ID", "none", "key for S3"),
     variable("SAPT_AWS_SECRET_ACCESS_KEY", "none", "its secret"),
@@ -178,6 +185,9 @@ impl Config {
             roots: reader.parsed("SAPT_CA_BUNDLE", roots).unwrap_or_default(),
             network: reader.network(),
             models_path: reader.path("SAPT_MODELS_PATH", "/models"),
+            model_max_bytes: reader.parsed("SAPT_MODEL_MAX_BYTES", bytes).unwrap_or(64 << 30),
+            keep_versions: reader.parsed("SAPT_KEEP_VERSIONS", versions).unwrap_or(1),
+            restore: reader.parsed("SAPT_RESTORE", flag).unwrap_or(true),
             sync_window: reader.parsed("SAPT_SYNC_WINDOW_S", seconds).unwrap_or(SYNC_WINDOW),
             value_limit: reader.parsed("SAPT_VALUE_LIMIT", value_limit).unwrap_or(16 * 1024),
             reply_format: reader.parsed("SAPT_REPLY_FORMAT", reply_format).unwrap_or_default(),
@@ -287,18 +297,39 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "must be a number of seconds from 0 to 50".to_owned())
 }
 
-fn flag(text: &str) -> Result<bool, String> {
-    match text {
-        "0" => Ok(false),
-        "1" => Ok(true),
-        _ => Err("must be 0 or 1".to_owned()),
-    }
-}
-
 fn value_limit(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|bytes| (SMALLEST_LIMIT..=LARGEST_VALUE).contains(bytes)).ok_or_else(
         || format!("must be a number of bytes from {SMALLEST_LIMIT} to {LARGEST_VALUE}"),
     )
+}
+
+/// A number of bytes, or of thousands of them in powers of 1,024: `512M`.
+fn bytes(text: &str) -> Result<u64, String> {
+    let suffix = |unit: char| text.strip_suffix([unit, unit.to_ascii_lowercase()]);
+    let units = ['K', 'M', 'G', 'T'].into_iter().zip([10, 20, 30, 40]);
+    let (number, shift) =
+        units.filter_map(|(unit, shift)| Some((suffix(unit)?, shift))).next().unwrap_or((text, 0));
+    let digits = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
+    let bytes = digits.then(|| number.parse::<u64>().ok()?.checked_mul(1 << shift)).flatten();
+    bytes
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| "must be a number of bytes, such as 1073741824, 512M or 8G".to_owned())
+}
+
+fn versions(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|versions| (0..=10).contains(versions))
+        .ok_or_else(|| "must be a number from 0 to 10".to_owned())
+}
+
+/// Whether something that is off or on is on.
+pub(super) fn flag(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err("must be 1 or 0".to_owned()),
+    }
 }
 
 /// The authorities in a PEM file.
@@ -353,6 +384,20 @@ mod tests {
     }
 
     #[test]
+    fn models() {
+        let config = read(&[]).unwrap();
+        assert_eq!((config.model_max_bytes, config.keep_versions), (64 << 30, 1));
+        assert!(config.restore && !read(&[("SAPT_RESTORE", "0")]).unwrap().restore);
+        for (text, bytes) in
+            [("1", 1), ("1000", 1000), ("2k", 2048), ("512M", 512 << 20), ("3T", 3 << 40)]
+        {
+            let config = read(&[("SAPT_MODEL_MAX_BYTES", text)]).unwrap();
+            assert_eq!(config.model_max_bytes, bytes, "{text}");
+        }
+        assert_eq!(read(&[("SAPT_KEEP_VERSIONS", "10")]).unwrap().keep_versions, 10);
+    }
+
+    #[test]
     fn escaped_slashes() {
         let escaped = [("SAPT_AWS_S3_MODELS_DIR", r"DEMO-Sagemaker-Edge\/compilation-output")];
         let storage = read(&escaped).unwrap().storage;
@@ -398,6 +443,14 @@ mod tests {
             ("SAPT_SAGE_SOCKET_FILE", "x"),
             ("SAPT_MAP_PORT", "70000"),
             ("SAPT_MODELS_PATH", "models"),
+            ("SAPT_MODEL_MAX_BYTES", "0"),
+            ("SAPT_MODEL_MAX_BYTES", "G"),
+            ("SAPT_MODEL_MAX_BYTES", "+1"),
+            ("SAPT_MODEL_MAX_BYTES", "8GB"),
+            ("SAPT_MODEL_MAX_BYTES", "99999999T"),
+            ("SAPT_KEEP_VERSIONS", "11"),
+            ("SAPT_KEEP_VERSIONS", "-1"),
+            ("SAPT_RESTORE", "yes"),
             ("SAPT_CA_BUNDLE", "/nowhere/at-all.pem"),
             ("SAPT_AWS_REGION", "us east"),
             ("SAPT_AWS_S3_BUCKET", "a/b"),

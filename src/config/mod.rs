@@ -38,6 +38,12 @@ pub struct Config {
     pub network: Network,
     /// The directory of models and data; the agent must see it under the same path.
     pub models_path: PathBuf,
+    /// How many bytes a model may unpack to.
+    pub model_max_bytes: u64,
+    /// How many earlier versions of each model are kept.
+    pub keep_versions: usize,
+    /// Whether models that should be loaded are loaded again after a restart.
+    pub restore: bool,
     /// How long a command may hold its request before it is acknowledged without its result.
     pub sync_window: Duration,
     /// The largest resource value, in bytes.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::environment::Reader;
+use super::environment::{Reader, flag};
 use crate::s3::{
     Addressing, Aws, BucketOwner, Endpoint, Exempt, InvalidOrigin, Network, Proxies, Proxy,
 };
@@ -25,8 +25,8 @@ impl<L: Fn(&str) -> Option<OsString>> Reader<L> {
         let addressing = addressing.unwrap_or_default();
         let aws = Aws {
             addressing,
-            dual_stack: self.parsed("SAPT_AWS_DUALSTACK", switch).unwrap_or_default(),
-            fips: self.parsed("SAPT_AWS_FIPS", switch).unwrap_or_default(),
+            dual_stack: self.parsed("SAPT_AWS_DUALSTACK", flag).unwrap_or_default(),
+            fips: self.parsed("SAPT_AWS_FIPS", flag).unwrap_or_default(),
         };
         let Some(Endpoint::Server(origin, _)) = server else {
             return Endpoint::Aws(aws);
@@ -59,7 +59,7 @@ impl<L: Fn(&str) -> Option<OsString>> Reader<L> {
     pub(super) fn network(&mut self) -> Network {
         Network {
             proxies: self.proxies(),
-            trust_learned_time: self.parsed("SAPT_TLS_LEARNED_TIME", switch).unwrap_or_default(),
+            trust_learned_time: self.parsed("SAPT_TLS_LEARNED_TIME", flag).unwrap_or_default(),
         }
     }
 
@@ -84,14 +84,6 @@ impl<L: Fn(&str) -> Option<OsString>> Reader<L> {
         variables.iter().find_map(|variable| {
             self.parsed(variable, |text| Proxy::parse(text).map_err(|error| error.to_string()))
         })
-    }
-}
-
-fn switch(text: &str) -> Result<bool, String> {
-    match text {
-        "1" | "true" => Ok(true),
-        "0" | "false" => Ok(false),
-        _ => Err("must be 1 or 0".to_owned()),
     }
 }
 

@@ -19,6 +19,9 @@ const DESCRIPTION: u64 = 1024 * 1024;
 
 const BUFFER: usize = 64 * 1024;
 
+/// As many bytes as the smallest reserve has: it is never used up between two looks.
+const CHECK_ROOM_EVERY: u64 = 16 << 20;
+
 /// How large an archive may be. The default is far above any model for an edge device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -47,15 +50,17 @@ pub struct Extracted {
 
 /// Extracts a gzipped or plain tar archive into an empty directory, and flushes it to the disk.
 ///
-/// Nothing is written outside of `directory`. When it fails, parts are left in `directory`.
+/// Nothing is written outside of `directory`. When it fails, parts are left in `directory`. `room`
+/// sees that so many bytes more can be written.
 pub(super) fn extract(
     archive: &mut dyn Read,
     directory: &Path,
     limits: Limits,
+    room: Room<'_>,
 ) -> Result<Extracted, Error> {
     let failure = RefCell::new(None);
     let source = Source { inner: archive, failure: &failure };
-    let result = extract_from(source, directory, limits);
+    let result = extract_from(source, directory, limits, room);
     // What the source says is the cause of whatever came after it.
     match failure.take() {
         Some(error) => Err(Error::Source(error)),
@@ -63,7 +68,15 @@ pub(super) fn extract(
     }
 }
 
-fn extract_from(source: Source<'_>, directory: &Path, limits: Limits) -> Result<Extracted, Error> {
+/// Sees that so many bytes can be written, or says that they cannot.
+type Room<'a> = &'a dyn Fn(u64) -> Result<(), Error>;
+
+fn extract_from(
+    source: Source<'_>,
+    directory: &Path,
+    limits: Limits,
+    room: Room<'_>,
+) -> Result<Extracted, Error> {
     let meter = Rc::new(Meter { allowance: Cell::new(None), ended: Cell::new(false) });
     let uncompressed = Uncompressed::recognise(source)?;
     let proves_completeness = uncompressed.proves_completeness();
@@ -73,6 +86,8 @@ fn extract_from(source: Source<'_>, directory: &Path, limits: Limits) -> Result<
         limits,
         meter: Rc::clone(&meter),
         buffer: vec![0; BUFFER],
+        room,
+        unchecked: 0,
         skipped: 0,
         extracted: Extracted { files: 0, bytes: 0 },
     };
@@ -146,6 +161,9 @@ struct Extraction<'a> {
     limits: Limits,
     meter: Rc<Meter>,
     buffer: Vec<u8>,
+    room: Room<'a>,
+    /// Bytes that were written since room was looked for.
+    unchecked: u64,
     /// Bytes that were read past.
     skipped: u64,
     extracted: Extracted,
@@ -234,7 +252,15 @@ impl Extraction<'_> {
 
     fn copy(&mut self, content: &mut dyn Read, file: &mut NewFile, size: u64) -> Result<(), Error> {
         let mut rest = size;
+        // A file's whole length is known when it begins: what will not fit is not begun.
+        if self.unchecked.saturating_add(rest) >= CHECK_ROOM_EVERY {
+            self.check_room(rest)?;
+        }
         while rest > 0 {
+            // Others write to the same file system.
+            if self.unchecked >= CHECK_ROOM_EVERY {
+                self.check_room(rest)?;
+            }
             let length =
                 content.read(&mut self.buffer).map_err(|error| self.meter.damage(&error))?;
             if length == 0 {
@@ -242,8 +268,14 @@ impl Extraction<'_> {
             }
             file.write(self.buffer.get(..length).unwrap_or_default())?;
             rest = rest.saturating_sub(length as u64);
+            self.unchecked += length as u64;
         }
         Ok(())
+    }
+
+    fn check_room(&mut self, bytes: u64) -> Result<(), Error> {
+        self.unchecked = 0;
+        (self.room)(bytes)
     }
 
     /// Reads to the end of what nothing is made of, and says how long it was.

@@ -29,7 +29,7 @@ impl Place {
     }
 
     fn extract(&self, archive: &[u8]) -> Result<(Staging, Extracted), Error> {
-        let mut staging = self.store.stage(&name("demo")).unwrap();
+        let mut staging = self.store.stage(&name("demo"), Origin::default()).unwrap();
         let extracted = staging.extract(archive)?;
         Ok((staging, extracted))
     }
@@ -244,7 +244,7 @@ fn limits_hold_before_anything_is_written_above_them() {
     let limits = Limits { bytes: 1000, entries: 5, depth: 3 };
     let store = Store::open(directory.path().to_owned()).unwrap().with_limits(limits);
     let extract = |entries: &[Vec<u8>]| {
-        let mut staging = store.stage(&name("demo")).unwrap();
+        let mut staging = store.stage(&name("demo"), Origin::default()).unwrap();
         staging.extract(&gzip(&archive(entries))[..])
     };
     let half = || vec![0; 500];
@@ -281,7 +281,7 @@ fn what_describes_an_entry_cannot_fill_the_memory() {
     header.set_size(1 << 30);
     header.set_cksum();
     let start = header.as_bytes().to_vec();
-    let mut staging = place.store.stage(&name("demo")).unwrap();
+    let mut staging = place.store.stage(&name("demo"), Origin::default()).unwrap();
     let mut read = 0;
     let endless = std::io::repeat(b'a').take(1 << 30);
     let mut source = start.chain(endless);
@@ -403,7 +403,7 @@ fn the_sources_own_words_are_the_error() {
                 feed.fail("S3 answered 503 SlowDown".to_owned()).await
             })
         });
-        let mut staging = place.store.stage(&name("demo")).unwrap();
+        let mut staging = place.store.stage(&name("demo"), Origin::default()).unwrap();
         let error = staging.extract(reader).unwrap_err();
         assert!(matches!(error, Error::Source(_)));
         assert_eq!(error.to_string(), "reading the archive failed: S3 answered 503 SlowDown");
@@ -426,7 +426,7 @@ fn a_refused_archive_stops_its_sender() {
             feed.finish().await
         })
     });
-    let mut staging = place.store.stage(&name("demo")).unwrap();
+    let mut staging = place.store.stage(&name("demo"), Origin::default()).unwrap();
     assert!(matches!(staging.extract(reader), Err(Error::Refused { .. })));
     assert_eq!(sending.join().unwrap(), Err(Closed));
 }
@@ -434,7 +434,7 @@ fn a_refused_archive_stops_its_sender() {
 #[test]
 fn a_second_try_starts_over() {
     let place = Place::new();
-    let mut staging = place.store.stage(&name("demo")).unwrap();
+    let mut staging = place.store.stage(&name("demo"), Origin::default()).unwrap();
     let cut = archive(&[file("a", b"1"), file("../b", b"")]);
     assert!(staging.extract(&cut[..]).is_err());
     staging.extract(&archive(&[file("c", b"1")])[..]).unwrap();

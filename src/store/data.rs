@@ -3,14 +3,14 @@
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use bytes::Bytes;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{DataPath, Error, HIDDEN, Store, disk, swap};
+use super::{DataPath, Error, HIDDEN, Store, disk};
 
 /// What a written file survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +21,31 @@ pub enum Durability {
     Disk,
 }
 
+/// A data file that is open.
+#[derive(Debug)]
+pub struct DataFile {
+    /// The file, at its beginning.
+    pub file: File,
+    /// Where it was found.
+    pub path: PathBuf,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Tells its content from every other that was or will be there, as an ETag does.
+    pub state: String,
+}
+
 impl Store {
     /// Reads a data file of at most `limit` bytes: `data/x` below the root, else `x` below the root.
     ///
     /// Links are followed as long as they stay below the root. Pipes and devices are never waited
     /// for.
     pub fn read_data(&self, path: &DataPath, limit: u64) -> Result<Bytes, Error> {
+        let DataFile { file, path, size, .. } = self.open_data(path)?;
+        read_file(file, &path, size, limit)
+    }
+
+    /// Opens a data file, where [`Store::read_data`] would find it, to be read as it is needed.
+    pub fn open_data(&self, path: &DataPath) -> Result<DataFile, Error> {
         let root = resolve(self.root())?;
         let mut looked_at = Vec::new();
         for place in path.places(self.root()) {
@@ -50,7 +69,7 @@ impl Store {
             if inside.starts_with(HIDDEN) {
                 return Err(Error::Reserved { path: asked });
             }
-            return read_file(&root, inside, &asked, limit);
+            return open_file(&root, inside, asked);
         }
         Err(Error::NotFound { looked_at })
     }
@@ -104,7 +123,9 @@ impl Store {
             return Ok(true);
         }
         match first.to_str() {
-            Some(first) if components.next().is_some() => swap::is_installed(self, first),
+            Some(first) if components.next().is_some() => {
+                Ok(self.shared.records.is_installed(first))
+            }
             _ => Ok(false),
         }
     }
@@ -179,29 +200,40 @@ fn fill(mut file: File, asked: &Path, content: &[u8], durability: Durability) ->
     Ok(())
 }
 
-/// Reads a file whose path below the root has no links in it. If one was put there just now, opening
+/// Opens a file whose path below the root has no links in it. If one was put there just now, opening
 /// fails.
-fn read_file(root: &Path, inside: &Path, asked: &Path, limit: u64) -> Result<Bytes, Error> {
+fn open_file(root: &Path, inside: &Path, asked: PathBuf) -> Result<DataFile, Error> {
     let (Some(parent), Some(name)) = (inside.parent(), inside.file_name()) else {
-        return Err(Error::NotAFile { path: asked.to_owned() });
+        return Err(Error::NotAFile { path: asked });
     };
-    let directory = open_directory(root, parent, asked)?;
+    let directory = open_directory(root, parent, &asked)?;
     // Not blocking: opening a pipe would wait for a writer. Not a terminal of this process either.
     let flags =
         OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let not_a_file = || Error::NotAFile { path: asked.to_owned() };
     let file = match rustix::fs::openat(&directory, name, flags, Mode::empty()) {
         Ok(file) => File::from(file),
         // How a socket answers, and a device that is not there.
-        Err(Errno::NXIO | Errno::NODEV) => return Err(not_a_file()),
+        Err(Errno::NXIO | Errno::NODEV) => return Err(Error::NotAFile { path: asked }),
         Err(error) => return Err(Error::io("open", asked)(error)),
     };
-    let metadata = file.metadata().map_err(Error::io("look at", asked))?;
+    let metadata = file.metadata().map_err(Error::io("look at", &asked))?;
     if !metadata.is_file() {
-        return Err(not_a_file());
+        return Err(Error::NotAFile { path: asked });
     }
+    // Another file, or another content, differs in one of them.
+    let state = format!(
+        "{}-{}.{:09}-{}",
+        metadata.len(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.ino()
+    );
+    Ok(DataFile { file, path: asked, size: metadata.len(), state })
+}
+
+/// Reads a file whole, one of at most `limit` bytes.
+fn read_file(file: File, asked: &Path, size: u64, limit: u64) -> Result<Bytes, Error> {
     let too_large = |size| Error::FileTooLarge { path: asked.to_owned(), size, limit };
-    let size = metadata.len();
     if size > limit {
         return Err(too_large(size));
     }

@@ -197,7 +197,7 @@ fn outputs_replace_nothing_but_files() {
 #[test]
 fn the_stores_and_the_models_files_are_reserved() {
     let place = Place::new();
-    let mut staging = place.store.stage(&name("demo")).unwrap();
+    let mut staging = place.store.stage(&name("demo"), Origin::default()).unwrap();
     staging.extract(&model("1")[..]).unwrap();
     staging.install().unwrap().keep().unwrap();
     fs::create_dir(place.root().join("results")).unwrap();
@@ -224,7 +224,7 @@ fn the_stores_and_the_models_files_are_reserved() {
     assert_eq!(place.read("/demo/model.onnx").unwrap(), "1");
     place.write("/results/x", "1").unwrap();
     // The names are the model's only while it is installed.
-    let mut staging = place.store.stage(&name("other")).unwrap();
+    let mut staging = place.store.stage(&name("other"), Origin::default()).unwrap();
     staging.extract(&model("1")[..]).unwrap();
     staging.install().unwrap().restore().unwrap();
     place.write("/other/x", "1").unwrap();

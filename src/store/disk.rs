@@ -99,6 +99,27 @@ pub(super) fn sync_tree(root: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// How many files, links among them, are in a directory and in those below it, and how many bytes
+/// are in the files; links are not followed.
+pub(super) fn measure(root: &Path) -> Result<(u64, u64), Error> {
+    let (mut files, mut bytes) = (0, 0_u64);
+    let mut pending = vec![root.to_owned()];
+    while let Some(directory) = pending.pop() {
+        for path in children(&directory)? {
+            let metadata = fs::symlink_metadata(&path).map_err(Error::io("look at", &path))?;
+            if metadata.is_dir() {
+                pending.push(path);
+                continue;
+            }
+            files += 1;
+            if metadata.is_file() {
+                bytes = bytes.saturating_add(metadata.len());
+            }
+        }
+    }
+    Ok((files, bytes))
+}
+
 /// What is directly in a directory.
 pub(super) fn children(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     read_directory(directory)?

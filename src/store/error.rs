@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::Sha256;
 use super::entry::Refusal;
 
 /// Why the store could not do what it was asked for. Nothing is left half done.
@@ -76,6 +77,27 @@ pub enum Error {
     TooManyEntries {
         /// Files and directories allowed.
         limit: u64,
+    },
+    /// The archive is not the one that it should be.
+    Checksum {
+        /// The SHA-256 that it should have.
+        wanted: Sha256,
+        /// The one that it has.
+        found: Sha256,
+    },
+    /// The file system has too little room, also without the versions that were kept.
+    NoRoom {
+        /// Bytes that are to be written.
+        wanted: u64,
+        /// Bytes that are free.
+        available: u64,
+        /// Bytes that stay free.
+        reserve: u64,
+    },
+    /// A model's record was damaged.
+    UnreadableRecord {
+        /// The record.
+        path: PathBuf,
     },
     /// No data file at any of these places.
     NotFound {
@@ -172,6 +194,22 @@ impl fmt::Display for Error {
             Self::TooManyEntries { limit } => {
                 write!(f, "the archive has more than {limit} files and directories")
             }
+            Self::Checksum { wanted, found } => write!(
+                f,
+                "the archive's sha256 is {found}, and {wanted} is wanted: check which of the two \
+                 is out of date"
+            ),
+            Self::NoRoom { wanted, available, reserve } => write!(
+                f,
+                "{wanted} bytes more are needed for the model, and {available} are free on the \
+                 file system, of which {reserve} are not used: make room; no earlier version is \
+                 kept any more that could be removed"
+            ),
+            Self::UnreadableRecord { path } => write!(
+                f,
+                "{} is damaged: use reloadModel to have the model's version known again",
+                path.display()
+            ),
             Self::NotFound { looked_at } => {
                 f.write_str("no such file: looked at ")?;
                 for (index, path) in looked_at.iter().enumerate() {

@@ -10,7 +10,9 @@
 //! root/.sapt/staging/   archives being extracted, outputs being written
 //! root/.sapt/previous/  NAME's last version while its next one is on trial
 //! root/.sapt/trash/     what is being deleted
-//! root/.sapt/installed/ an empty file for each NAME that was installed here
+//! root/.sapt/versions/  NAME/ID, earlier versions that are kept
+//! root/.sapt/records/   NAME, what is known of the model: where its versions come from, and whether
+//!                       it should be loaded
 //! ```
 //!
 //! The hidden directory is on the same file system as the models, so that every step from one to
@@ -20,10 +22,16 @@ mod archive;
 mod compression;
 mod data;
 mod data_path;
+mod digest;
 mod disk;
 mod entry;
 mod error;
+mod kept;
 mod pipe;
+mod record;
+mod records;
+mod recovery;
+mod room;
 mod staging;
 mod swap;
 mod tree;
@@ -38,20 +46,27 @@ mod refusal_tests;
 mod swap_tests;
 
 pub use archive::{Extracted, Limits};
-pub use data::Durability;
+pub use data::{DataFile, Durability};
 pub use data_path::{DataPath, InvalidDataPath};
+pub use digest::Sha256;
 pub use entry::Refusal;
 pub use error::Error;
+pub use kept::Unpacked;
 pub use pipe::{Closed, Feed, PipeReader, pipe};
+pub use record::{Origin, Record, Version};
+pub use recovery::Recovery;
+pub use room::{Measure, Space};
 pub use staging::Staging;
-pub use swap::{Installed, Recovery};
+pub use swap::Installed;
+
+use records::Records;
 
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::model_name::ModelName;
 
@@ -65,17 +80,21 @@ const DATA: &str = "data";
 pub struct Store {
     shared: Arc<Shared>,
     limits: Limits,
+    /// How many earlier versions of each model are kept.
+    keep: usize,
+    measure: Measure,
 }
 
 #[derive(Debug)]
 struct Shared {
     root: PathBuf,
-    /// Numbers for names in the hidden directory, which is emptied at start: unique in this process
-    /// is enough, because the lock keeps every other one out.
+    /// Numbers for names in the hidden directory. They begin above those that are there; no other
+    /// process takes any, because the lock keeps it out.
     next_number: AtomicU64,
+    records: Records,
     /// The models whose new version is on trial.
     on_trial: Mutex<HashSet<ModelName>>,
-    recovery: Recovery,
+    recovery: OnceLock<Recovery>,
     /// Locked as long as the store lives; the system unlocks it when the process dies.
     _lock: File,
 }
@@ -88,29 +107,34 @@ impl Store {
     pub fn open(root: PathBuf) -> Result<Self, Error> {
         disk::create_directories(&root)?;
         let hidden = root.join(HIDDEN);
-        for directory in [
-            hidden.clone(),
-            hidden.join("staging"),
-            hidden.join("previous"),
-            hidden.join("trash"),
-            hidden.join("installed"),
-        ] {
-            disk::create_hidden_directory(&directory)?;
+        disk::create_hidden_directory(&hidden)?;
+        for directory in ["staging", "previous", "trash", "versions", "records"] {
+            disk::create_hidden_directory(&hidden.join(directory))?;
         }
         let lock = lock(&hidden.join("lock"))?;
-        let recovery = swap::recover(&root)?;
-        disk::sync_directory(&hidden)?;
-        disk::sync_directory(&root)?;
-        Ok(Self {
-            shared: Arc::new(Shared {
-                root,
-                next_number: AtomicU64::new(0),
-                on_trial: Mutex::new(HashSet::new()),
-                recovery,
-                _lock: lock,
-            }),
+        let (records, unreadable) = Records::read(&hidden, &root)?;
+        let shared = Shared {
+            root,
+            next_number: AtomicU64::new(0),
+            records,
+            on_trial: Mutex::new(HashSet::new()),
+            recovery: OnceLock::new(),
+            _lock: lock,
+        };
+        let store = Self {
+            shared: Arc::new(shared),
             limits: Limits::default(),
-        })
+            keep: 1,
+            measure: Space::of,
+        };
+        let next = recovery::largest_number(&store) + 1;
+        store.shared.next_number.store(next, Ordering::Relaxed);
+        let mut recovery = Recovery { unreadable, ..Recovery::default() };
+        recovery::recover(&store, &mut recovery)?;
+        let _ = store.shared.recovery.set(recovery);
+        disk::sync_directory(&hidden)?;
+        disk::sync_directory(store.root())?;
+        Ok(store)
     }
 
     /// The same store, with other limits for archives staged from this value on.
@@ -118,9 +142,44 @@ impl Store {
         Self { limits, ..self }
     }
 
+    /// The same store, which keeps so many earlier versions of each model; 1, unless told
+    /// otherwise. What is kept beyond that is removed now.
+    pub fn keeping(self, versions: usize) -> Result<Self, Error> {
+        let store = Self { keep: versions, ..self };
+        for (name, _) in store.shared.records.all() {
+            store.prune(&name)?;
+        }
+        Ok(store)
+    }
+
+    /// The same store, which is told by another how much room there is.
+    pub fn with_measure(self, measure: Measure) -> Self {
+        Self { measure, ..self }
+    }
+
     /// What [`Store::open`] found of a killed run, for the log.
     pub fn recovery(&self) -> &Recovery {
-        &self.shared.recovery
+        self.shared.recovery.get_or_init(Recovery::default)
+    }
+
+    /// What is known of one model.
+    pub fn record(&self, name: &ModelName) -> Record {
+        self.shared.records.of(name)
+    }
+
+    /// What is known of all models.
+    pub fn records(&self) -> Vec<(ModelName, Record)> {
+        self.shared.records.all()
+    }
+
+    /// Records whether a model should be loaded, from now on.
+    pub fn set_wanted(&self, name: &ModelName, wanted: bool) -> Result<(), Error> {
+        self.shared.records.change(name, &mut |record| record.wanted = wanted)
+    }
+
+    /// Records that the agent has the version loaded that is in place, or none.
+    pub fn settle(&self, name: &ModelName) -> Result<(), Error> {
+        self.shared.records.change(name, &mut |record| record.unsettled = false)
     }
 
     /// The models directory, as it was given.
@@ -135,6 +194,20 @@ impl Store {
 
     fn hidden(&self, directory: &str) -> PathBuf {
         self.root().join(HIDDEN).join(directory)
+    }
+
+    fn staging_path(&self, id: u64) -> PathBuf {
+        self.hidden("staging").join(format!("model-{id}"))
+    }
+
+    /// A new name in the trash. Also before all that is there has been removed it is a free one.
+    fn trash(&self) -> PathBuf {
+        loop {
+            let trash = self.hidden("trash").join(self.next_number().to_string());
+            if !trash.exists() {
+                return trash;
+            }
+        }
     }
 
     fn next_number(&self) -> u64 {

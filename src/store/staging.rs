@@ -4,32 +4,54 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use super::archive::{self, Extracted};
+use super::digest::Hashing;
+use super::record::{Origin, Version};
 use super::swap::{self, Installed};
-use super::{DATA, Error, Store, disk};
+use super::{DATA, Error, Sha256, Store, disk};
 use crate::model_name::ModelName;
 
-/// A directory of its own for one version of a model. Dropped, it is removed with all in it.
+/// A directory of its own for one version of a model. Dropped, it is removed with all in it; a
+/// version that was kept goes back to where it was.
 #[derive(Debug)]
 pub struct Staging {
     store: Store,
     name: ModelName,
     directory: PathBuf,
+    version: Version,
+    /// What the archive's digest has to be.
+    sha256: Option<Sha256>,
     extracted: bool,
 }
 
 impl Store {
     /// Begins a new version of a model. Several can be on their way at once, also of one model.
-    pub fn stage(&self, name: &ModelName) -> Result<Staging, Error> {
+    pub fn stage(&self, name: &ModelName, origin: Origin) -> Result<Staging, Error> {
         if name.as_str() == DATA {
             return Err(Error::ReservedName { path: self.model_path(name) });
         }
-        let directory = self.hidden("staging").join(format!("model-{}", self.next_number()));
+        let Origin { url, etag, sha256, pulled } = origin;
+        let id = self.next_number();
+        let directory = self.staging_path(id);
         disk::create_directory(&directory)?;
-        Ok(Staging { store: self.clone(), name: name.clone(), directory, extracted: false })
+        let version = Version { id, url, etag, pulled, ..Version::default() };
+        let (store, name) = (self.clone(), name.clone());
+        Ok(Staging { store, name, directory, version, sha256, extracted: false })
     }
 }
 
 impl Staging {
+    /// Takes a version that is kept, to install it again.
+    pub(super) fn of_kept(
+        store: &Store,
+        name: &ModelName,
+        version: &Version,
+    ) -> Result<Self, Error> {
+        let directory = store.staging_path(version.id);
+        disk::rename(&store.kept_path(name, version.id), &directory)?;
+        let (store, name, version) = (store.clone(), name.clone(), version.clone());
+        Ok(Self { store, name, directory, version, sha256: None, extracted: true })
+    }
+
     /// Extracts a `.tar.gz` or `.tar` archive, recognised by content, as it arrives.
     ///
     /// Everything is on the disk when this returns. A second call starts over with an empty
@@ -38,13 +60,22 @@ impl Staging {
     /// # Errors
     ///
     /// An archive that is damaged, cut off, empty, above the limits, or has an entry that could
-    /// write elsewhere or is not a file, directory or link; and what the disk refuses. If `archive`
-    /// fails, [`Error::Source`] has its error.
-    pub fn extract(&mut self, mut archive: impl Read) -> Result<Extracted, Error> {
+    /// write elsewhere or is not a file, directory or link; one that is not what it should be by its
+    /// digest; and what the disk refuses. If `archive` fails, [`Error::Source`] has its error.
+    pub fn extract(&mut self, archive: impl Read) -> Result<Extracted, Error> {
         self.extracted = false;
         disk::remove(&self.directory)?;
         disk::create_directory(&self.directory)?;
-        let extracted = archive::extract(&mut archive, &self.directory, self.store.limits)?;
+        let mut hashing = Hashing::new(archive);
+        let room = |bytes| self.store.make_room(bytes);
+        let extracted = archive::extract(&mut hashing, &self.directory, self.store.limits, &room)?;
+        let found = hashing.finish();
+        if let Some(wanted) = self.sha256.clone().filter(|wanted| *wanted != found) {
+            return Err(Error::Checksum { wanted, found });
+        }
+        self.version.sha256 = Some(found);
+        // As they are counted later, links and all.
+        (self.version.files, self.version.bytes) = disk::measure(&self.directory)?;
         self.extracted = true;
         Ok(extracted)
     }
@@ -60,13 +91,18 @@ impl Staging {
         if !self.extracted {
             return Err(Error::NothingExtracted { name: self.name.to_string() });
         }
-        swap::install(&self.store, &self.name, &self.directory)
+        swap::install(&self.store, &self.name, &self.version, &self.directory)
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // When it cannot be removed now, the next start removes it. After an installation it is gone.
-        let _ = disk::remove(&self.directory);
+        // When it cannot be done now, the next start does it. After an installation it is gone.
+        let id = self.version.id;
+        let _ = if self.store.shared.records.of(&self.name).keeps(id) {
+            disk::rename(&self.directory, &self.store.kept_path(&self.name, id))
+        } else {
+            disk::remove(&self.directory)
+        };
     }
 }

@@ -1,23 +1,43 @@
 //! The switch from one version of a model to the next, and back.
 //!
-//! Each step is one rename, and what the renames have done so far says what has to be done after a
-//! crash:
+//! Each step is one rename: of a directory, or of a file of the model's record over the last one.
 //!
-//! | `root/NAME` | `previous/NAME` | so                                                      |
-//! |-------------|-----------------|---------------------------------------------------------|
-//! | any         | none            | decided: nothing to do                                  |
-//! | none        | there           | between two renames: the previous version is put back   |
-//! | there       | there           | the new version was on trial: the previous one comes back |
+//! ```text
+//! install    the record names the version on trial
+//!            NAME          → previous/NAME, where there is one
+//!            staging/ID    → NAME
+//! keep       previous/NAME → versions/NAME/ID of the one before, or the trash: the decision
+//!            the record has the version on trial as the current one, and wanted
+//! take back  the record has no version on trial, where there is a previous one
+//!            NAME          → the trash, or versions/NAME/ID where it was kept before
+//!            previous/NAME → NAME
+//!            the record has no version on trial
+//! ```
+//!
+//! What the steps have done so far says what has to be done after a crash:
+//!
+//! | `previous/NAME` | on trial | `staging/ID` | `NAME` | so                                       |
+//! |-----------------|----------|--------------|--------|------------------------------------------|
+//! | there           | any      | any          | any    | not decided: the previous version is put back |
+//! | none            | no       | any          | any    | nothing to do                            |
+//! | none            | yes      | there        | any    | nothing was done: no longer on trial     |
+//! | none            | yes      | none         | there  | decided, or a first version: it is current |
+//! | none            | yes      | none         | none   | a first version was taken back           |
+//!
+//! The record is first when taking back, because the second rename makes it look as if the version
+//! on trial was decided for; where there is no previous version it is last, because without it the
+//! files at `NAME` would be nobody's.
 //!
 //! Deletion starts with a rename into the trash, so that a version is there whole or not at all.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, PoisonError};
 
-use super::{Error, HIDDEN, Store, disk};
+use super::record::Version;
+use super::{Error, Store, disk};
 use crate::model_name::ModelName;
 
 /// A new version of a model, on trial. Dropped undecided, it is taken back as by
@@ -26,110 +46,155 @@ use crate::model_name::ModelName;
 pub struct Installed {
     store: Store,
     name: ModelName,
+    /// The version's.
+    id: u64,
     /// The previous version is aside.
     has_previous: bool,
     /// The new version is in place.
     in_place: bool,
-}
-
-/// What [`Store::open`] had to put in order after a killed run.
-#[derive(Debug, Default)]
-pub struct Recovery {
-    /// Models whose previous version was put back, because the new one was still on trial.
-    pub put_back: Vec<String>,
-    /// How many unfinished extractions, outputs and deletions were removed.
-    pub removed: usize,
-    /// Leftovers that could not be removed. They do no harm but take space.
-    pub not_removed: Vec<Error>,
+    /// Nothing is decided yet.
+    on_trial: bool,
 }
 
 /// Puts a staged directory at the model's place.
-pub(super) fn install(store: &Store, name: &ModelName, staged: &Path) -> Result<Installed, Error> {
+pub(super) fn install(
+    store: &Store,
+    name: &ModelName,
+    version: &Version,
+    staged: &Path,
+) -> Result<Installed, Error> {
     if !on_trial(store).insert(name.clone()) {
         return Err(Error::OnTrial { name: name.to_string() });
     }
     let mut installed = Installed {
         store: store.clone(),
         name: name.clone(),
+        id: version.id,
         has_previous: false,
         in_place: false,
+        on_trial: true,
     };
     // After an error, dropping it takes back what was done.
-    installed.swap_in(staged)?;
+    installed.swap_in(version, staged)?;
     Ok(installed)
 }
 
 impl Installed {
-    /// The new version stays: the previous one is deleted.
+    /// The new version stays, and is wanted. The previous one is kept, or deleted where as many
+    /// newer ones are kept as should be.
     ///
     /// # Errors
     ///
     /// The previous version could not be put away. Then it is back, as by [`Installed::restore`].
     pub fn keep(mut self) -> Result<(), Error> {
-        if self.has_previous {
-            let trash = self.trash();
-            disk::rename(&self.previous(), &trash)?;
-            self.has_previous = false;
-            // That was the decision. If it does not reach the disk, a power failure undoes it; what
-            // cannot be deleted now is deleted at the next start.
-            let _ = disk::sync_directory(&self.store.hidden("previous"));
-            let _ = disk::remove(&trash);
+        let aside = self.has_previous && self.put_previous_away()?;
+        self.has_previous = false;
+        self.on_trial = false;
+        // That was the decision. What does not reach the disk now is done at the next start.
+        let store = &self.store;
+        let promoted = store.shared.records.change(&self.name, &mut |record| record.promote(aside));
+        for outcome in [promoted, store.prune(&self.name)] {
+            let _ = outcome.inspect_err(|error| log::error!("{}: {error}", self.name));
         }
-        self.in_place = false;
         Ok(())
     }
 
-    /// The new version is deleted, and the previous one, if there was one, is put back.
+    /// The new version is deleted, or kept where it was kept before, and the previous one, if there
+    /// was one, is put back.
     ///
     /// Returns whether there was one.
     pub fn restore(mut self) -> Result<bool, Error> {
         self.take_back()
     }
 
-    fn swap_in(&mut self, staged: &Path) -> Result<(), Error> {
-        let (root, current, previous) = (self.store.root(), self.current(), self.previous());
+    fn swap_in(&mut self, version: &Version, staged: &Path) -> Result<(), Error> {
+        let (store, current, previous) = (&self.store, self.current(), self.previous());
         // If an earlier version could not be put back then, it has to be now.
         if disk::exists(&previous)? {
-            put_back(root, &previous, &current, &self.trash())?;
+            put_back(store, &self.name, &previous)?;
         }
-        match fs::symlink_metadata(&current) {
+        let has_previous = match fs::symlink_metadata(&current) {
             // A link to a directory elsewhere: the link is moved, what it leads to stays.
-            Ok(metadata) if metadata.is_dir() || metadata.is_symlink() => {
-                disk::rename(&current, &previous)?;
-                self.has_previous = true;
-                disk::sync_directory(&self.store.hidden("previous"))?;
-            }
+            Ok(metadata) if metadata.is_dir() || metadata.is_symlink() => true,
             Ok(_) => return Err(Error::NotAModel { path: current }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => return Err(Error::io("look at", current)(error)),
+        };
+        store.shared.records.change(&self.name, &mut |record| {
+            record.trial = Some(version.clone());
+        })?;
+        if has_previous {
+            disk::rename(&current, &previous)?;
+            self.has_previous = true;
+            disk::sync_directory(&store.hidden("previous"))?;
         }
         disk::rename(staged, &current)?;
         self.in_place = true;
-        let marker = marker(&self.store, self.name.as_str());
-        File::create(&marker).map_err(Error::io("create", &marker))?;
-        disk::sync_directory(self.store.root())?;
-        disk::sync_directory(&self.store.hidden("installed"))?;
-        disk::sync_directory(&self.store.hidden("staging"))
+        disk::sync_directory(store.root())?;
+        disk::sync_directory(&store.hidden("staging"))
+    }
+
+    /// Tells whether the previous version is kept.
+    fn put_previous_away(&self) -> Result<bool, Error> {
+        let (store, previous) = (&self.store, self.previous());
+        let known = store.shared.records.of(&self.name).current;
+        let is_link = previous.is_symlink();
+        let Some(version) = known.filter(|_| store.keep > 0 && !is_link) else {
+            let trash = store.trash();
+            disk::rename(&previous, &trash)?;
+            // If it does not reach the disk, a power failure undoes the decision; what cannot be
+            // deleted now is deleted at the next start.
+            let _ = disk::sync_directory(&store.hidden("previous"));
+            let _ = disk::remove(&trash);
+            return Ok(false);
+        };
+        let kept = store.kept_path(&self.name, version.id);
+        if let Some(directory) = kept.parent() {
+            disk::create_hidden_directory(directory)?;
+            disk::rename(&previous, &kept)?;
+            let _ = disk::sync_directory(directory);
+        }
+        let _ = disk::sync_directory(&store.hidden("versions"));
+        let _ = disk::sync_directory(&store.hidden("previous"));
+        Ok(true)
     }
 
     fn take_back(&mut self) -> Result<bool, Error> {
-        let (current, previous, trash) = (self.current(), self.previous(), self.trash());
-        if self.in_place && disk::exists(&current)? {
-            disk::rename(&current, &trash)?;
-        }
-        self.in_place = false;
+        let (current, previous) = (self.current(), self.previous());
+        self.on_trial = false;
         let had_previous = self.has_previous;
+        if had_previous {
+            self.forget_trial()?;
+        }
+        let mut trash = None;
+        if self.in_place && disk::exists(&current)? {
+            let away = where_taken_back(&self.store, &self.name, self.id);
+            disk::rename(&current, &away)?;
+            trash = Some(away).filter(|away| away.starts_with(self.store.hidden("trash")));
+        }
         if had_previous {
             disk::rename(&previous, &current)?;
             self.has_previous = false;
             disk::sync_directory(&self.store.hidden("previous"))?;
         }
         disk::sync_directory(self.store.root())?;
-        if !disk::exists(&current)? {
-            disk::remove(&marker(&self.store, self.name.as_str()))?;
+        if !had_previous {
+            self.forget_trial()?;
         }
-        let _ = disk::remove(&trash);
+        self.in_place = false;
+        if let Some(trash) = trash {
+            let _ = disk::remove(&trash);
+        }
         Ok(had_previous)
+    }
+
+    fn forget_trial(&self) -> Result<(), Error> {
+        let was_in_place = self.in_place;
+        self.store.shared.records.change(&self.name, &mut |record| {
+            record.trial = None;
+            // The agent may have been asked to load it, and may have done it unheard.
+            record.unsettled |= was_in_place;
+        })
     }
 
     fn current(&self) -> PathBuf {
@@ -139,16 +204,11 @@ impl Installed {
     fn previous(&self) -> PathBuf {
         self.store.hidden("previous").join(self.name.as_str())
     }
-
-    fn trash(&self) -> PathBuf {
-        let number = self.store.next_number();
-        self.store.hidden("trash").join(format!("model-{number}"))
-    }
 }
 
 impl Drop for Installed {
     fn drop(&mut self) {
-        if self.in_place || self.has_previous {
+        if self.on_trial || self.has_previous {
             // When it cannot be taken back now, the next start does it.
             let _ = self.take_back();
         }
@@ -156,57 +216,28 @@ impl Drop for Installed {
     }
 }
 
-/// Whether a name directly below the root is a model that was installed by the store.
-pub(super) fn is_installed(store: &Store, name: &str) -> Result<bool, Error> {
-    disk::exists(&marker(store, name))
-}
-
-/// Takes back what was on trial in a killed run, and removes what was unfinished.
-pub(super) fn recover(root: &Path) -> Result<Recovery, Error> {
-    let hidden = root.join(HIDDEN);
-    let mut recovery = Recovery::default();
-    for previous in disk::children(&hidden.join("previous"))? {
-        let Some(name) = previous.file_name() else {
-            continue;
-        };
-        let trash = unused_name(&hidden.join("trash"))?;
-        put_back(root, &previous, &root.join(name), &trash)?;
-        recovery.put_back.push(name.to_string_lossy().into_owned());
-    }
-    for directory in ["staging", "trash"] {
-        for leftover in disk::children(&hidden.join(directory))? {
-            match disk::remove(&leftover) {
-                Ok(()) => recovery.removed += 1,
-                Err(error) => recovery.not_removed.push(error),
-            }
-        }
-    }
-    Ok(recovery)
-}
-
 /// Puts a previous version back, whether the new one is in place or not.
-fn put_back(root: &Path, previous: &Path, current: &Path, trash: &Path) -> Result<(), Error> {
-    if disk::exists(current)? {
-        disk::rename(current, trash)?;
+pub(super) fn put_back(store: &Store, name: &ModelName, previous: &Path) -> Result<(), Error> {
+    let current = store.model_path(name);
+    let mut trial = None;
+    store.shared.records.change(name, &mut |record| {
+        trial = record.trial.take();
+        record.unsettled = true;
+    })?;
+    if disk::exists(&current)? {
+        let away = trial
+            .map_or_else(|| store.trash(), |version| where_taken_back(store, name, version.id));
+        disk::rename(&current, &away)?;
     }
-    disk::rename(previous, current)?;
-    disk::sync_directory(&root.join(HIDDEN).join("previous"))?;
-    disk::sync_directory(root)
+    disk::rename(previous, &current)?;
+    disk::sync_directory(&store.hidden("previous"))?;
+    disk::sync_directory(store.root())
 }
 
-fn unused_name(directory: &Path) -> Result<PathBuf, Error> {
-    let mut number = 0_u64;
-    loop {
-        let name = directory.join(format!("recovered-{number}"));
-        if !disk::exists(&name)? {
-            return Ok(name);
-        }
-        number += 1;
-    }
-}
-
-fn marker(store: &Store, name: &str) -> PathBuf {
-    store.hidden("installed").join(name)
+/// Where a version goes that is taken back: one that had been kept goes on being kept.
+fn where_taken_back(store: &Store, name: &ModelName, id: u64) -> PathBuf {
+    let is_kept = store.shared.records.of(name).keeps(id);
+    if is_kept { store.kept_path(name, id) } else { store.trash() }
 }
 
 fn on_trial(store: &Store) -> MutexGuard<'_, HashSet<ModelName>> {

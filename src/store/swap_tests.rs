@@ -9,7 +9,7 @@ use super::archive_tests::{Place, model, name, names};
 use super::*;
 
 fn staged(store: &Store, model_name: &str, content: &str) -> Staging {
-    let mut staging = store.stage(&name(model_name)).unwrap();
+    let mut staging = store.stage(&name(model_name), Origin::default()).unwrap();
     staging.extract(&model(content)[..]).unwrap();
     staging
 }
@@ -63,7 +63,7 @@ fn staged_but_not_installed_leaves_nothing() {
     let place = Place::new();
     drop(staged(&place.store, "demo", "1"));
     place.assert_clean();
-    let staging = place.store.stage(&name("demo")).unwrap();
+    let staging = place.store.stage(&name("demo"), Origin::default()).unwrap();
     assert!(matches!(staging.install(), Err(Error::NothingExtracted { .. })));
     place.assert_clean();
 }
@@ -111,7 +111,10 @@ fn many_models_at_once() {
 #[test]
 fn the_input_directory_and_files_are_never_replaced() {
     let place = Place::new();
-    assert!(matches!(place.store.stage(&name("data")), Err(Error::ReservedName { .. })));
+    assert!(matches!(
+        place.store.stage(&name("data"), Origin::default()),
+        Err(Error::ReservedName { .. })
+    ));
     fs::write(place.root().join("demo"), "somebody's file").unwrap();
     let error = staged(&place.store, "demo", "1").install().unwrap_err();
     assert!(matches!(error, Error::NotAModel { .. }), "{error}");

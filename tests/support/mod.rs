@@ -113,13 +113,13 @@ pub(crate) fn put_object(gateway: &Gateway, name: &str, content: &[u8]) {
 }
 
 /// Every file below the models directory, sorted, without inputs and the translator's own lock and
-/// marks; so whatever was left half done is here.
+/// records; so whatever was left half done is here.
 pub(crate) fn tree(gateway: &Gateway) -> Vec<String> {
     let root = gateway.plan().models();
     let mut files = Vec::new();
     collect(&root, &root, &mut files);
     files.retain(|file| {
-        !["data/", ".sapt/lock", ".sapt/installed/"].iter().any(|own| file.starts_with(own))
+        !["data/", ".sapt/lock", ".sapt/records/"].iter().any(|own| file.starts_with(own))
     });
     files.sort();
     files

@@ -14,6 +14,7 @@ use super::context::Context;
 use super::error::Error;
 use super::location::Location;
 use super::reply::{Success, object, text};
+use super::restore;
 use crate::agent::{self, AuxiliaryData, Model};
 use crate::model_name::ModelName;
 use crate::tensor::Preprocess;
@@ -60,7 +61,7 @@ pub(super) async fn run(
     let Prediction { model: name, input, output, preprocess, capture } = prediction;
     progress.phase("reading", None);
     let contents = input::read(context, input).await?;
-    let known = context.model(&name).await?;
+    let known = restore::model(context, &name, true).await?;
     let attempt = async |model: &Model| {
         progress.phase("decoding", None);
         let inputs = input::decode(contents.clone(), &model.inputs, &preprocess).await?;
@@ -71,8 +72,8 @@ pub(super) async fn run(
     let (inputs, outputs) = match attempt(&known).await {
         // What was known of the model may be out of date: somebody else may have replaced it.
         Err(error) if is_refusal(&error) => {
-            let current = context.describe(&name).await?;
-            if *current == *known {
+            let current = restore::model(context, &name, false).await?;
+            if *current == *known && !is_not_loaded(&error) {
                 return Err(error);
             }
             attempt(&current).await?
@@ -105,6 +106,11 @@ fn is_refusal(error: &Error) -> bool {
         Error::Agent(error) => error.is_not_found() || error.is_invalid_argument(),
         _ => false,
     }
+}
+
+/// Whether the agent did not have the model: it has it again.
+fn is_not_loaded(error: &Error) -> bool {
+    matches!(error, Error::Agent(error) if error.is_not_found())
 }
 
 /// Outputs as `details.output` lists them.

@@ -1,0 +1,200 @@
+//! From an archive to a version that waits to be installed, by way of the network only where it
+//! must be.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::time::UNIX_EPOCH;
+
+use bytes::Bytes;
+
+use super::activity::Progress;
+use super::archive::{Archive, Source};
+use super::context::Context;
+use super::data::storage_key;
+use super::error::Error;
+use crate::model_name::ModelName;
+use crate::s3;
+use crate::store::{self, DataFile, Origin, Staging, Unpacked, Version, pipe};
+
+/// Chunks between what is read and the thread that unpacks: enough that neither waits for the
+/// other's jitter, little enough to be nothing.
+const CHUNKS_AHEAD: usize = 16;
+
+/// How much of a file is read at once.
+const CHUNK: usize = 64 << 10;
+
+/// What became of an archive.
+pub(super) enum Pulled {
+    /// It was unpacked just now, and waits to be installed.
+    Staged(Staging),
+    /// It was unpacked before.
+    Unpacked(Unpacked),
+}
+
+/// Unpacks an archive into a staging directory, unless it is unpacked already.
+pub(super) async fn pull(
+    context: &Context,
+    progress: &Progress,
+    name: &ModelName,
+    archive: &Archive,
+) -> Result<Pulled, Error> {
+    let (store, model) = (context.store.clone(), name.clone());
+    let known = smol::unblock(move || store.unpacked(&model)).await;
+    // What has the right digest is right, wherever it came from.
+    if let Some(wanted) = &archive.sha256
+        && let Some(version) = known.iter().find(|known| known.sha256.as_ref() == Some(wanted))
+        && let Some(unpacked) = take(context, name, version).await
+    {
+        return Ok(Pulled::Unpacked(unpacked));
+    }
+    let _place = context.pulls.acquire().await;
+    progress.phase("pulling", None);
+    let (url, mut content) = Content::open(context, &archive.source, &known).await?;
+    let etag = content.etag().map(str::to_owned);
+    let same = |known: &&Version| etag.is_some() && known.url == url && known.etag == etag;
+    if let Some(version) = known.iter().find(same) {
+        if let (Some(wanted), Some(found)) = (&archive.sha256, &version.sha256) {
+            let (wanted, found) = (wanted.clone(), found.clone());
+            return Err(store::Error::Checksum { wanted, found }.into());
+        }
+        if let Some(unpacked) = take(context, name, version).await {
+            return Ok(Pulled::Unpacked(unpacked));
+        }
+    }
+    let now = context.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let origin = Origin { url, etag, sha256: archive.sha256.clone(), pulled: now };
+    unpack(context, progress, name, &mut content, origin).await.map(Pulled::Staged)
+}
+
+/// Streams an archive into a staging directory.
+async fn unpack(
+    context: &Context,
+    progress: &Progress,
+    name: &ModelName,
+    content: &mut Content,
+    origin: Origin,
+) -> Result<Staging, Error> {
+    let length = content.length();
+    progress.phase("pulling", length);
+    let (store, model, url) = (context.store.clone(), name.clone(), origin.url.clone());
+    let (feed, archive) = pipe(CHUNKS_AHEAD);
+    let unpacking = smol::unblock(move || {
+        // An archive unpacks to more than it is long.
+        store.make_room(length.unwrap_or(0))?;
+        let mut staging = store.stage(&model, origin)?;
+        let extracted = staging.extract(archive)?;
+        Ok::<_, store::Error>((staging, extracted))
+    });
+    // Where the reading side gives up it says why itself.
+    let pulling = async {
+        loop {
+            match content.chunk().await {
+                Ok(Some(chunk)) => {
+                    let length = chunk.len() as u64;
+                    if feed.send(chunk).await.is_err() {
+                        return Ok(());
+                    }
+                    progress.advance(length);
+                }
+                Ok(None) => {
+                    let _ = feed.finish().await;
+                    progress.phase("unpacking", None);
+                    return Ok(());
+                }
+                Err(error) => {
+                    let _ = feed.fail(error.to_string()).await;
+                    return Err(error);
+                }
+            }
+        }
+    };
+    let (pulled, unpacked) = futures_lite::future::zip(pulling, unpacking).await;
+    pulled?;
+    let (staging, extracted) = unpacked?;
+    log::info!("{name}: unpacked {} files, {} bytes from {url}", extracted.files, extracted.bytes);
+    Ok(staging)
+}
+
+async fn take(context: &Context, name: &ModelName, version: &Version) -> Option<Unpacked> {
+    let (store, model, taken) = (context.store.clone(), name.clone(), version.clone());
+    let unpacked = smol::unblock(move || store.take_unpacked(&model, &taken)).await?;
+    log::info!("{name}: {} is unpacked already and not pulled again", version.url);
+    Some(unpacked)
+}
+
+/// An archive that is being read.
+enum Content {
+    Object(s3::Object),
+    File { file: Option<File>, length: u64, state: String, url: String },
+}
+
+impl Content {
+    /// Begins to read, and tells the archive's URL.
+    ///
+    /// `known` are the versions that are unpacked: an object that is one of them need not be sent.
+    async fn open(
+        context: &Context,
+        source: &Source,
+        _known: &[Version],
+    ) -> Result<(String, Self), Error> {
+        let (bucket, key) = match source {
+            Source::ModelsDirectory(file) => {
+                let key = storage_key(context.storage().models_directory()?, file)?;
+                (context.bucket()?, key)
+            }
+            Source::Object(bucket, key) => (bucket.clone(), key.clone()),
+            Source::File(path) => {
+                let (store, asked) = (context.store.clone(), path.clone());
+                let opened = smol::unblock(move || store.open_data(&asked)).await?;
+                let DataFile { file, size, state, .. } = opened;
+                let url = format!("file://{path}");
+                let file = Self::File { file: Some(file), length: size, state, url: url.clone() };
+                return Ok((url, file));
+            }
+        };
+        // Known of the same URL: their ETags go into If-None-Match here, once reads take them.
+        let object = context.s3()?.read(&bucket, &key).await?;
+        Ok((format!("s3://{bucket}/{key}"), Self::Object(object)))
+    }
+
+    fn etag(&self) -> Option<&str> {
+        match self {
+            Self::Object(object) => object.etag.as_deref(),
+            Self::File { state, .. } => Some(state),
+        }
+    }
+
+    fn length(&self) -> Option<u64> {
+        match self {
+            Self::Object(object) => object.length,
+            Self::File { length, .. } => Some(*length),
+        }
+    }
+
+    /// The next part, as it comes.
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        match self {
+            Self::Object(object) => Ok(object.chunk().await?),
+            Self::File { file, url, .. } => {
+                let Some(mut open) = file.take() else { return Ok(None) };
+                let (open, read) = smol::unblock(move || {
+                    let read = read_chunk(&mut open);
+                    (open, read)
+                })
+                .await;
+                *file = Some(open);
+                let chunk = read.map_err(|error| {
+                    let words = format!("reading {url} failed: {error}");
+                    store::Error::Source(io::Error::new(error.kind(), words))
+                })?;
+                Ok(Some(chunk).filter(|chunk| !chunk.is_empty()))
+            }
+        }
+    }
+}
+
+fn read_chunk(file: &mut File) -> io::Result<Bytes> {
+    let mut chunk = Vec::with_capacity(CHUNK);
+    file.take(CHUNK as u64).read_to_end(&mut chunk)?;
+    Ok(chunk.into())
+}
