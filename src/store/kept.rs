@@ -86,6 +86,22 @@ impl Store {
         Ok(true)
     }
 
+    /// Puts a version where it is kept. It happens whole or not at all; what does not reach the disk
+    /// before a power failure is where it was, or forgotten.
+    pub(super) fn put_with_kept(
+        &self,
+        name: &ModelName,
+        id: u64,
+        from: &Path,
+    ) -> Result<(), Error> {
+        let directory = self.hidden("versions").join(name.as_str());
+        disk::create_hidden_directory(&directory)?;
+        disk::rename(from, &self.kept_path(name, id))?;
+        let _ = disk::sync_directory(&directory);
+        let _ = disk::sync_directory(&self.hidden("versions"));
+        Ok(())
+    }
+
     /// Where a version is kept.
     pub(super) fn kept_path(&self, name: &ModelName, id: u64) -> PathBuf {
         self.hidden("versions").join(name.as_str()).join(id.to_string())
