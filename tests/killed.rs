@@ -3,7 +3,13 @@
 //!
 //! `SAPT_TEST_ROUNDS` says how often, and `SAPT_TEST_SEED` which moments.
 
-#[allow(clippy::unwrap_used, reason = "tests and their helpers may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -232,11 +232,11 @@ impl Activity {
         self.note();
     }
 
-    /// What is known of the agent now. Tells whether it is back, after it was not there.
+    /// What is known of the agent now. Tells whether it has gone away or come back.
     pub fn set_agent(&self, agent: AgentHealth) -> bool {
         let mut state = self.state.borrow_mut();
-        let was_away = matches!(state.agent, AgentHealth::Unreachable(_));
-        let is_back = was_away && agent == AgentHealth::Answering;
+        let is_away = |agent: &AgentHealth| matches!(agent, AgentHealth::Unreachable(_));
+        let turned = is_away(&state.agent) != is_away(&agent);
         if state.agent != agent {
             match &agent {
                 AgentHealth::Unreachable(reason) => {
@@ -252,7 +252,7 @@ impl Activity {
             state.agent = agent;
             self.note();
         }
-        is_back
+        turned
     }
 
     /// Whether commands that need S3 have what they need, in words.
@@ -468,10 +468,12 @@ mod tests {
     }
 
     #[test]
-    fn the_agent_is_back_once() {
+    fn an_agent_goes_away_and_comes_back_once() {
         let activity = activity();
+        let gone = |reason: &str| AgentHealth::Unreachable(reason.to_owned());
         assert!(!activity.set_agent(AgentHealth::Answering));
-        assert!(!activity.set_agent(AgentHealth::Unreachable("gone".to_owned())));
+        assert!(activity.set_agent(gone("it hangs")));
+        assert!(!activity.set_agent(gone("it is gone")));
         assert!(activity.set_agent(AgentHealth::Answering));
         assert!(!activity.set_agent(AgentHealth::Answering));
     }

@@ -15,7 +15,7 @@ pub enum Unpacked {
     /// It is in place.
     InPlace,
     /// It was kept, and can be installed again.
-    Kept(Staging),
+    Kept(Box<Staging>),
 }
 
 impl Store {
@@ -48,7 +48,7 @@ impl Store {
         if record.current.is_some_and(|current| current.id == version.id) {
             return Some(Unpacked::InPlace);
         }
-        Staging::of_kept(self, name, version).ok().map(Unpacked::Kept)
+        Staging::of_kept(self, name, version).ok().map(|staging| Unpacked::Kept(Box::new(staging)))
     }
 
     /// Removes versions that are kept beyond the number that is to be.
