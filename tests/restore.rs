@@ -1,6 +1,12 @@
 //! Models that should be loaded are loaded again after restarts, from the disk and without network.
 
-#[allow(clippy::unwrap_used, reason = "tests and their helpers may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
 mod support;
 
 use std::fs;

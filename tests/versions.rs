@@ -1,6 +1,12 @@
 //! Versions of a model: where they come from, which are kept, and what is not pulled again.
 
-#[allow(clippy::unwrap_used, reason = "tests and their helpers may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
 mod support;
 
 use std::fs;

@@ -518,3 +518,25 @@ fn captures() {
     });
     agent.finish();
 }
+
+#[test]
+fn who_waits_is_told_that_the_connection_has_ended() {
+    let (end, ending) = mpsc::channel();
+    let agent = ScriptedAgent::start(move |listener| {
+        let mut session = listener.accept();
+        let (stream, _) = session.request();
+        session.answer(stream, &one_model());
+        ending.recv().unwrap();
+        drop(session);
+    });
+    with_client(&agent, Settings::default(), async |client| {
+        client.list_models().await.unwrap();
+        let ended = client.disconnected();
+        futures_lite::pin!(ended);
+        assert!(futures_lite::future::poll_once(&mut ended).await.is_none());
+        end.send(()).unwrap();
+        // Nothing is called meanwhile.
+        ended.await;
+    });
+    agent.finish();
+}

@@ -232,11 +232,11 @@ impl Activity {
         self.note();
     }
 
-    /// What is known of the agent now. Tells whether it is back, after it was not there.
+    /// What is known of the agent now. Tells whether it has gone away or come back.
     pub fn set_agent(&self, agent: AgentHealth) -> bool {
         let mut state = self.state.borrow_mut();
-        let was_away = matches!(state.agent, AgentHealth::Unreachable(_));
-        let is_back = was_away && agent == AgentHealth::Answering;
+        let is_away = |agent: &AgentHealth| matches!(agent, AgentHealth::Unreachable(_));
+        let turned = is_away(&state.agent) != is_away(&agent);
         if state.agent != agent {
             match &agent {
                 AgentHealth::Unreachable(reason) => {
@@ -252,7 +252,7 @@ impl Activity {
             state.agent = agent;
             self.note();
         }
-        is_back
+        turned
     }
 
     /// Whether commands that need S3 have what they need, in words.
@@ -427,5 +427,54 @@ mod tests {
         assert_eq!(health["more"], 500 - shown.len());
         drop(running);
         assert!(value(&activity.health(1024)).get("more").is_none());
+    }
+
+    #[test]
+    fn models_are_told_and_fit_by_how_much_they_need_somebody() {
+        let activity = activity();
+        let name = |text: &str| ModelName::parse(text).unwrap();
+        activity.show_model(&name("b"), ModelState::Loaded, "", "s3://x/b".to_owned());
+        activity.show_model(&name("a"), ModelState::Waiting, "", String::new());
+        activity.show_model(&name("c"), ModelState::Restoring, "", String::new());
+        activity.show_model(&name("c"), ModelState::Failed, "no", String::new());
+        assert_eq!(
+            value(&activity.health(4096))["models"],
+            json!([{"name": "c", "state": "failed", "detail": "no"},
+                   {"name": "a", "state": "waiting"},
+                   {"name": "b", "state": "loaded", "source": "s3://x/b"}])
+        );
+        // Without the agent nothing is loaded.
+        activity.set_agent(AgentHealth::Unreachable("gone".to_owned()));
+        assert_eq!(value(&activity.health(4096))["models"][2]["state"], "waiting");
+        activity.forget_model(&name("a"));
+        activity.forget_model(&name("c"));
+        for number in 0..100 {
+            let state = ModelState::ALL[number % 4];
+            let long = "x".repeat(1000);
+            activity.show_model(&name(&format!("m{number}")), state, &long, long.clone());
+        }
+        let running: Vec<Progress> = (0..100)
+            .map(|number| activity.begin(&Id::Text(format!("{number:0>64}")), None))
+            .collect();
+        let text = activity.health(4096);
+        assert!(text.len() <= 4096);
+        let health = value(&text);
+        let shown = health["models"].as_array().unwrap();
+        assert!(!shown.is_empty() && shown.iter().all(|model| model["state"] == "failed"));
+        assert_eq!(health["more_models"], 101 - shown.len());
+        let entries = health["running"].as_array().unwrap();
+        assert!(!entries.is_empty());
+        assert_eq!(health["more"], running.len() - entries.len());
+    }
+
+    #[test]
+    fn an_agent_goes_away_and_comes_back_once() {
+        let activity = activity();
+        let gone = |reason: &str| AgentHealth::Unreachable(reason.to_owned());
+        assert!(!activity.set_agent(AgentHealth::Answering));
+        assert!(activity.set_agent(gone("it hangs")));
+        assert!(!activity.set_agent(gone("it is gone")));
+        assert!(activity.set_agent(AgentHealth::Answering));
+        assert!(!activity.set_agent(AgentHealth::Answering));
     }
 }

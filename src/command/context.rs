@@ -139,11 +139,11 @@ impl Context {
 
     /// What an answer of the agent says about its health.
     pub(super) fn heard<T>(&self, answer: Result<T, agent::Error>) -> Result<T, agent::Error> {
-        let is_back = self.activity.set_agent(match &answer {
+        let turned = self.activity.set_agent(match &answer {
             Err(error) if error.is_unreachable() => AgentHealth::Unreachable(error.to_string()),
             _ => AgentHealth::Answering,
         });
-        if is_back {
+        if turned {
             self.wake();
         }
         answer

@@ -8,7 +8,7 @@ use super::pull::{Pulled, pull};
 use super::reply::Success;
 use crate::agent::{self, Model};
 use crate::model_name::ModelName;
-use crate::store::{Installed, Unpacked};
+use crate::store::Installed;
 
 pub(super) async fn run(
     context: &Context,
@@ -26,8 +26,8 @@ pub(super) async fn run(
         Err(error) => return Err(error),
     }
     let staging = match pull(context, progress, name, archive).await? {
-        Pulled::Staged(staging) | Pulled::Unpacked(Unpacked::Kept(staging)) => staging,
-        Pulled::Unpacked(Unpacked::InPlace) => {
+        Pulled::Staged(staging) => staging,
+        Pulled::InPlace => {
             progress.phase("loading", None);
             load(context, name).await?;
             context.loaded(name).await?;

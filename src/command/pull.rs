@@ -25,10 +25,10 @@ const CHUNK: usize = 64 << 10;
 
 /// What became of an archive.
 pub(super) enum Pulled {
-    /// It was unpacked just now, and waits to be installed.
-    Staged(Staging),
-    /// It was unpacked before.
-    Unpacked(Unpacked),
+    /// A version that waits to be installed: unpacked just now, or kept from before.
+    Staged(Box<Staging>),
+    /// The version in place is the one.
+    InPlace,
 }
 
 /// Unpacks an archive into a staging directory, unless it is unpacked already.
@@ -43,9 +43,9 @@ pub(super) async fn pull(
     // What has the right digest is right, wherever it came from.
     if let Some(wanted) = &archive.sha256
         && let Some(version) = known.iter().find(|known| known.sha256.as_ref() == Some(wanted))
-        && let Some(unpacked) = take(context, name, version).await
+        && let Some(pulled) = take(context, name, version).await
     {
-        return Ok(Pulled::Unpacked(unpacked));
+        return Ok(pulled);
     }
     let _place = context.pulls.acquire().await;
     progress.phase("pulling", None);
@@ -57,13 +57,14 @@ pub(super) async fn pull(
             let (wanted, found) = (wanted.clone(), found.clone());
             return Err(store::Error::Checksum { wanted, found }.into());
         }
-        if let Some(unpacked) = take(context, name, version).await {
-            return Ok(Pulled::Unpacked(unpacked));
+        if let Some(pulled) = take(context, name, version).await {
+            return Ok(pulled);
         }
     }
     let now = context.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let origin = Origin { url, etag, sha256: archive.sha256.clone(), pulled: now };
-    unpack(context, progress, name, &mut content, origin).await.map(Pulled::Staged)
+    let staging = unpack(context, progress, name, &mut content, origin).await?;
+    Ok(Pulled::Staged(Box::new(staging)))
 }
 
 /// Streams an archive into a staging directory.
@@ -115,16 +116,20 @@ async fn unpack(
     Ok(staging)
 }
 
-async fn take(context: &Context, name: &ModelName, version: &Version) -> Option<Unpacked> {
+/// Uses a version that is unpacked, unless it has been removed just now.
+async fn take(context: &Context, name: &ModelName, version: &Version) -> Option<Pulled> {
     let (store, model, taken) = (context.store.clone(), name.clone(), version.clone());
     let unpacked = smol::unblock(move || store.take_unpacked(&model, &taken)).await?;
     log::info!("{name}: {} is unpacked already and not pulled again", version.url);
-    Some(unpacked)
+    Some(match unpacked {
+        Unpacked::InPlace => Pulled::InPlace,
+        Unpacked::Kept(staging) => Pulled::Staged(staging),
+    })
 }
 
 /// An archive that is being read.
 enum Content {
-    Object(s3::Object),
+    Object(Box<s3::Object>),
     File { file: Option<File>, length: u64, state: String, url: String },
 }
 
@@ -154,7 +159,7 @@ impl Content {
         };
         // Known of the same URL: their ETags go into If-None-Match here, once reads take them.
         let object = context.s3()?.read(&bucket, &key).await?;
-        Ok((format!("s3://{bucket}/{key}"), Self::Object(object)))
+        Ok((format!("s3://{bucket}/{key}"), Self::Object(Box::new(object))))
     }
 
     fn etag(&self) -> Option<&str> {

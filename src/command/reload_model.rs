@@ -10,7 +10,6 @@ use super::pull::{Pulled, pull};
 use super::reply::Success;
 use super::unload_model::unload;
 use crate::model_name::ModelName;
-use crate::store::Unpacked;
 
 pub(super) async fn run(
     context: &Context,
@@ -23,14 +22,14 @@ pub(super) async fn run(
     let _turn = context.turns.wait(name).await;
     let pulled = pull(context, progress, name, archive).await?;
     progress.phase("loading", None);
-    let was_loaded = unload(context, name).await?;
-    if was_loaded {
-        // Whoever loaded it: from here on it is this command that has it loaded again.
+    if unload(context, name).await? {
+        // Whoever loaded it: from here on it is to be loaded again, whatever happens.
         context.wanted(name).await?;
     }
+    let was_wanted = context.store.record(name).wanted;
     let staging = match pulled {
-        Pulled::Staged(staging) | Pulled::Unpacked(Unpacked::Kept(staging)) => staging,
-        Pulled::Unpacked(Unpacked::InPlace) => {
+        Pulled::Staged(staging) => staging,
+        Pulled::InPlace => {
             load(context, name).await?;
             context.loaded(name).await?;
             return Ok(Success::word("succeeded"));
@@ -50,7 +49,7 @@ pub(super) async fn run(
         },
         Err(error) => error.into(),
     };
-    let previous = match was_loaded {
+    let previous = match was_wanted {
         false => "no version of it was loaded before",
         true => match load(context, name).await {
             Ok(_) => {

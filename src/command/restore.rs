@@ -161,8 +161,9 @@ async fn restore(context: &Context, name: &ModelName) -> Result<(), Error> {
     }
     log::info!("{name}: loaded again");
     context.failures.borrow_mut().retain(|failure| failure.name != *name);
+    context.settle(name).await?;
     context.show_model(name, ModelState::Loaded, "");
-    context.settle(name).await
+    Ok(())
 }
 
 /// Tells a failure once, and when the next try may be.

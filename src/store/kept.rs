@@ -15,7 +15,7 @@ pub enum Unpacked {
     /// It is in place.
     InPlace,
     /// It was kept, and can be installed again.
-    Kept(Staging),
+    Kept(Box<Staging>),
 }
 
 impl Store {
@@ -48,7 +48,7 @@ impl Store {
         if record.current.is_some_and(|current| current.id == version.id) {
             return Some(Unpacked::InPlace);
         }
-        Staging::of_kept(self, name, version).ok().map(Unpacked::Kept)
+        Staging::of_kept(self, name, version).ok().map(|staging| Unpacked::Kept(Box::new(staging)))
     }
 
     /// Removes versions that are kept beyond the number that is to be.
@@ -84,6 +84,22 @@ impl Store {
             record.kept.retain(|version| version.id != id);
         })?;
         Ok(true)
+    }
+
+    /// Puts a version where it is kept. It happens whole or not at all; what does not reach the disk
+    /// before a power failure is where it was, or forgotten.
+    pub(super) fn put_with_kept(
+        &self,
+        name: &ModelName,
+        id: u64,
+        from: &Path,
+    ) -> Result<(), Error> {
+        let directory = self.hidden("versions").join(name.as_str());
+        disk::create_hidden_directory(&directory)?;
+        disk::rename(from, &self.kept_path(name, id))?;
+        let _ = disk::sync_directory(&directory);
+        let _ = disk::sync_directory(&self.hidden("versions"));
+        Ok(())
     }
 
     /// Where a version is kept.

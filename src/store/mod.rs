@@ -43,6 +43,8 @@ mod data_tests;
 #[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]
+mod room_tests;
+#[cfg(test)]
 mod swap_tests;
 
 pub use archive::{Extracted, Limits};

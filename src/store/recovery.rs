@@ -64,12 +64,12 @@ fn settle_trial(store: &Store, name: &ModelName, record: &Record) -> Result<(), 
 fn settle_kept(store: &Store, name: &ModelName, record: &Record) -> Result<(), Error> {
     let mut gone = Vec::new();
     for version in &record.kept {
-        let (kept, staged) = (store.kept_path(name, version.id), store.staging_path(version.id));
-        if disk::exists(&kept)? {
+        if disk::exists(&store.kept_path(name, version.id))? {
             continue;
         }
+        let staged = store.staging_path(version.id);
         if disk::exists(&staged)? {
-            disk::rename(&staged, &kept)?;
+            store.put_with_kept(name, version.id, &staged)?;
         } else {
             gone.push(version.id);
         }

@@ -100,7 +100,7 @@ impl Drop for Staging {
         // When it cannot be done now, the next start does it. After an installation it is gone.
         let id = self.version.id;
         let _ = if self.store.shared.records.of(&self.name).keeps(id) {
-            disk::rename(&self.directory, &self.store.kept_path(&self.name, id))
+            self.store.put_with_kept(&self.name, id, &self.directory)
         } else {
             disk::remove(&self.directory)
         };

@@ -148,13 +148,7 @@ impl Installed {
             let _ = disk::remove(&trash);
             return Ok(false);
         };
-        let kept = store.kept_path(&self.name, version.id);
-        if let Some(directory) = kept.parent() {
-            disk::create_hidden_directory(directory)?;
-            disk::rename(&previous, &kept)?;
-            let _ = disk::sync_directory(directory);
-        }
-        let _ = disk::sync_directory(&store.hidden("versions"));
+        store.put_with_kept(&self.name, version.id, &previous)?;
         let _ = disk::sync_directory(&store.hidden("previous"));
         Ok(true)
     }
@@ -168,9 +162,7 @@ impl Installed {
         }
         let mut trash = None;
         if self.in_place && disk::exists(&current)? {
-            let away = where_taken_back(&self.store, &self.name, self.id);
-            disk::rename(&current, &away)?;
-            trash = Some(away).filter(|away| away.starts_with(self.store.hidden("trash")));
+            trash = put_away(&self.store, &self.name, Some(self.id))?;
         }
         if had_previous {
             disk::rename(&previous, &current)?;
@@ -225,19 +217,24 @@ pub(super) fn put_back(store: &Store, name: &ModelName, previous: &Path) -> Resu
         record.unsettled = true;
     })?;
     if disk::exists(&current)? {
-        let away = trial
-            .map_or_else(|| store.trash(), |version| where_taken_back(store, name, version.id));
-        disk::rename(&current, &away)?;
+        put_away(store, name, trial.map(|version| version.id))?;
     }
     disk::rename(previous, &current)?;
     disk::sync_directory(&store.hidden("previous"))?;
     disk::sync_directory(store.root())
 }
 
-/// Where a version goes that is taken back: one that had been kept goes on being kept.
-fn where_taken_back(store: &Store, name: &ModelName, id: u64) -> PathBuf {
-    let is_kept = store.shared.records.of(name).keeps(id);
-    if is_kept { store.kept_path(name, id) } else { store.trash() }
+/// Takes a version away from the model's place: to where it was kept before, or to the trash, which is
+/// told.
+fn put_away(store: &Store, name: &ModelName, id: Option<u64>) -> Result<Option<PathBuf>, Error> {
+    let current = store.model_path(name);
+    if let Some(id) = id.filter(|id| store.shared.records.of(name).keeps(*id)) {
+        store.put_with_kept(name, id, &current)?;
+        return Ok(None);
+    }
+    let trash = store.trash();
+    disk::rename(&current, &trash)?;
+    Ok(Some(trash))
 }
 
 fn on_trial(store: &Store) -> MutexGuard<'_, HashSet<ModelName>> {

@@ -276,3 +276,197 @@ fn a_version_that_could_not_be_put_back_is_put_back_before_the_next() {
     assert!(install(&place.store, "demo", "2").restore().unwrap());
     assert_eq!(content(&place.store, "demo"), "1");
 }
+
+#[test]
+fn an_earlier_version_is_kept_and_installed_again() {
+    let place = Place::new();
+    install(&place.store, "demo", "1").keep().unwrap();
+    install(&place.store, "demo", "2").keep().unwrap();
+    let known = place.store.unpacked(&name("demo"));
+    // Archives whose origin is not known are not used again.
+    assert!(known.is_empty());
+    let origin = |url: &str| Origin { url: url.to_owned(), ..Origin::default() };
+    for content in ["3", "4"] {
+        let mut staging = place.store.stage(&name("demo"), origin(content)).unwrap();
+        staging.extract(&model(content)[..]).unwrap();
+        staging.install().unwrap().keep().unwrap();
+    }
+    let known = place.store.unpacked(&name("demo"));
+    let urls: Vec<&str> = known.iter().map(|version| version.url.as_str()).collect();
+    assert_eq!(urls, ["4", "3"]);
+    assert!(matches!(place.store.take_unpacked(&name("demo"), &known[0]), Some(Unpacked::InPlace)));
+    let take = || match place.store.take_unpacked(&name("demo"), &known[1]) {
+        Some(Unpacked::Kept(staging)) => staging,
+        other => panic!("{other:?}"),
+    };
+    // Not used after all, and refused: it goes on being kept.
+    drop(take());
+    assert!(take().install().unwrap().restore().unwrap());
+    assert_eq!(
+        (content(&place.store, "demo"), place.store.unpacked(&name("demo")).len()),
+        ("4".to_owned(), 2)
+    );
+    take().install().unwrap().keep().unwrap();
+    assert_eq!(content(&place.store, "demo"), "3");
+    place.assert_nothing_unfinished();
+    let record = place.store.record(&name("demo"));
+    assert!(record.wanted && !record.unsettled && record.trial.is_none());
+    assert_eq!(record.kept[..], known[..1]);
+    assert!(place.store.take_unpacked(&name("demo"), &known[0]).is_some());
+}
+
+#[test]
+fn a_new_number_is_above_all_that_are_known() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || Store::open(directory.path().to_owned()).unwrap();
+    for content in ["1", "2", "3"] {
+        install(&open(), "demo", content).keep().unwrap();
+    }
+    let record = open().record(&name("demo"));
+    assert!(record.current.unwrap().id > record.kept[0].id);
+    assert_eq!(record.kept.len(), 1);
+}
+
+/// What the record of `demo` says about versions by their numbers, and what is at which place.
+struct Left {
+    current: Option<u64>,
+    trial: Option<u64>,
+    kept: &'static [u64],
+    /// Paths with the version that is there.
+    places: &'static [(&'static str, u64)],
+}
+
+impl Left {
+    fn open(self) -> (Killed, Store, Record) {
+        let killed = Killed::new();
+        let version = |id: u64| Version { id, url: "u".to_owned(), ..Version::default() };
+        let record = Record {
+            wanted: false,
+            unsettled: false,
+            current: self.current.map(version),
+            trial: self.trial.map(version),
+            kept: self.kept.iter().map(|id| version(*id)).collect(),
+        };
+        let path = killed.directory.path().join(".sapt/records/demo");
+        fs::write(path, record.write()).unwrap();
+        for (path, version) in self.places {
+            killed.write(path, &version.to_string());
+        }
+        let store = killed.open();
+        killed.assert_nothing_unfinished();
+        let record = store.record(&name("demo"));
+        assert_eq!(record.trial, None);
+        (killed, store, record)
+    }
+}
+
+fn ids<'a>(versions: impl IntoIterator<Item = &'a Version>) -> Vec<u64> {
+    versions.into_iter().map(|version| version.id).collect()
+}
+
+const PREVIOUS: &str = ".sapt/previous/demo";
+
+#[test]
+fn killed_on_trial_the_record_goes_back_too() {
+    let places = &[(PREVIOUS, 1), ("demo", 2)];
+    let (_killed, store, record) =
+        Left { current: Some(1), trial: Some(2), kept: &[], places }.open();
+    assert_eq!((content(&store, "demo"), ids(&record.current)), ("1".to_owned(), vec![1]));
+    assert!(record.unsettled && !record.wanted);
+    // The record went back, and the directories had not.
+    let (_killed, store, record) = Left { current: Some(1), trial: None, kept: &[], places }.open();
+    assert_eq!((content(&store, "demo"), ids(&record.current)), ("1".to_owned(), vec![1]));
+}
+
+#[test]
+fn killed_on_trial_with_a_version_that_was_kept() {
+    let places = &[(PREVIOUS, 2), ("demo", 1)];
+    let (killed, store, record) =
+        Left { current: Some(2), trial: Some(1), kept: &[1], places }.open();
+    assert_eq!((content(&store, "demo"), ids(&record.kept)), ("2".to_owned(), vec![1]));
+    assert!(killed.directory.path().join(".sapt/versions/demo/1/model.onnx").exists());
+}
+
+#[test]
+fn killed_before_the_first_rename() {
+    let places = &[("demo", 1), (".sapt/staging/model-2", 2)];
+    let (_killed, store, record) =
+        Left { current: Some(1), trial: Some(2), kept: &[], places }.open();
+    assert_eq!((content(&store, "demo"), ids(&record.current)), ("1".to_owned(), vec![1]));
+    assert!(!record.wanted && !record.unsettled);
+}
+
+#[test]
+fn killed_after_the_decision_the_new_version_is_the_current_one() {
+    let places = &[("demo", 2), (".sapt/versions/demo/1", 1)];
+    let (_killed, store, record) =
+        Left { current: Some(1), trial: Some(2), kept: &[], places }.open();
+    assert_eq!((content(&store, "demo"), ids(&record.current)), ("2".to_owned(), vec![2]));
+    assert_eq!(ids(&record.kept), [1]);
+    assert!(record.wanted);
+    // The previous one went into the trash.
+    let places = &[("demo", 2), (".sapt/trash/7", 1)];
+    let (_killed, _, record) = Left { current: Some(1), trial: Some(2), kept: &[], places }.open();
+    assert_eq!((ids(&record.current), ids(&record.kept)), (vec![2], vec![]));
+}
+
+#[test]
+fn killed_while_a_first_version_was_taken_back() {
+    let places = &[(".sapt/trash/7", 2)];
+    let (killed, store, record) = Left { current: None, trial: Some(2), kept: &[], places }.open();
+    assert_eq!((record.current, store.records().len()), (None, 0));
+    assert_eq!(names(&killed.directory.path().join(".sapt/records")), [""; 0]);
+}
+
+#[test]
+fn killed_when_a_kept_version_was_about_to_be_used_again() {
+    let places = &[("demo", 2), (".sapt/staging/model-1", 1)];
+    let (killed, _, record) = Left { current: Some(2), trial: None, kept: &[1], places }.open();
+    assert_eq!(ids(&record.kept), [1]);
+    assert!(killed.directory.path().join(".sapt/versions/demo/1/model.onnx").exists());
+}
+
+#[test]
+fn versions_without_a_record_and_records_without_a_version() {
+    let places = &[
+        ("demo", 3),
+        (".sapt/versions/demo/2", 2),
+        (".sapt/versions/demo/x", 0),
+        (".sapt/versions/other/1", 1),
+    ];
+    let (killed, store, record) =
+        Left { current: Some(3), trial: None, kept: &[2, 1], places }.open();
+    assert_eq!(ids(&record.kept), [2]);
+    assert_eq!(names(&killed.directory.path().join(".sapt/versions")), ["demo"]);
+    assert_eq!(names(&killed.directory.path().join(".sapt/versions/demo")), ["2"]);
+    assert_eq!(store.recovery().removed, 2);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_told_and_the_model_stays() {
+    let killed = Killed::new();
+    killed.write("demo", "1");
+    fs::write(killed.directory.path().join(".sapt/records/demo"), "{\"wanted\":").unwrap();
+    let store = killed.open();
+    let [error] = &store.recovery().unreadable[..] else { panic!("{:?}", store.recovery()) };
+    assert!(error.to_string().contains("records/demo is damaged"), "{error}");
+    assert!(!store.record(&name("demo")).wanted);
+    let path = DataPath::parse("/demo/x").unwrap();
+    let error = store.write_data(&path, b"", Durability::Process).unwrap_err();
+    assert!(matches!(error, Error::Reserved { .. }), "{error}");
+    install(&store, "demo", "2").keep().unwrap();
+    drop(store);
+    assert!(killed.open().recovery().unreadable.is_empty());
+}
+
+#[test]
+fn a_change_of_a_record_lasts() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || Store::open(directory.path().to_owned()).unwrap();
+    install(&open(), "demo", "1").keep().unwrap();
+    assert!(open().record(&name("demo")).wanted);
+    open().set_wanted(&name("demo"), false).unwrap();
+    assert!(!open().record(&name("demo")).wanted);
+    open().settle(&name("other")).unwrap();
+    assert_eq!(open().records().len(), 1);
+}

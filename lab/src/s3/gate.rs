@@ -46,6 +46,11 @@ impl Gate {
         assert!(!wait.timed_out(), "no request reached the gate in {PATIENCE:?}");
     }
 
+    /// Whether a request waits at the gate, or has.
+    pub fn is_reached(&self) -> bool {
+        self.0.state.lock().unwrap().reached
+    }
+
     /// Lets the request go on, now or when it comes.
     pub fn release(&self) {
         let mut state = self.0.state.lock().unwrap();
