@@ -15,6 +15,7 @@ use smol::{LocalExecutor, Timer};
 use self::signed_request::signed_request;
 use super::Region;
 use super::credentials::Credentials;
+use super::download::Preference;
 use super::endpoint::{Endpoint, Location};
 use super::error::{Answer, Cause, Error};
 use super::error_document::ErrorDocument;
@@ -37,6 +38,7 @@ struct Inner {
     clock: Clock,
     connector: Connector,
     idle: Rc<IdleConnections>,
+    preference: Preference,
 }
 
 /// Where a client goes, and how.
@@ -73,7 +75,13 @@ impl Client {
             tls: Tls::new(io.roots),
             timeouts: settings.timeouts,
         };
-        Self(Rc::new(Inner { settings, clock: io.clock, connector, idle: Rc::default() }))
+        Self(Rc::new(Inner {
+            settings,
+            clock: io.clock,
+            connector,
+            idle: Rc::default(),
+            preference: Preference::default(),
+        }))
     }
 
     /// Makes a request until it succeeds or must be given up.
@@ -136,7 +144,7 @@ impl Client {
             .send(signed, &self.0.connector.timeouts)
             .await
             .map_err(|cause| request.payload.take_failure().unwrap_or(cause))?;
-        if answer.status().is_success() {
+        if answer.status().is_success() || request.expects(answer.status()) {
             return Ok((answer, connection));
         }
         let (head, body) = answer.into_parts();
@@ -181,6 +189,21 @@ impl Client {
         &self.0.settings.timeouts
     }
 
+    /// How this client tries again.
+    pub(super) fn retry(&self) -> &Retry {
+        &self.0.settings.retry
+    }
+
+    /// What drives the work that goes on beside a request.
+    pub(super) fn executor(&self) -> &LocalExecutor<'static> {
+        &self.0.connector.executor
+    }
+
+    /// What was found to be faster for downloads, one connection or several.
+    pub(super) fn preference(&self) -> &Preference {
+        &self.0.preference
+    }
+
     /// Where connections wait for their next request.
     pub(super) fn idle(&self) -> &Rc<IdleConnections> {
         &self.0.idle
@@ -197,6 +220,6 @@ impl Client {
 }
 
 /// A random number for delays; nothing secret hangs on it.
-fn random() -> u32 {
+pub(super) fn random() -> u32 {
     fastrand::u32(..)
 }

@@ -66,6 +66,24 @@ pub enum Cause {
         /// Why no more came.
         error: Option<hyper::Error>,
     },
+    /// Another object was put in its place while it was read.
+    Changed {
+        /// The ETag of the object that was being read.
+        was: String,
+        /// That of the other one, where the answer says so.
+        is: Option<String>,
+    },
+    /// The rest of an object was asked for, and what came is something else: in these words.
+    NotTheRest(String),
+    /// The content is not what S3 has a checksum of.
+    Checksum {
+        /// Which checksum.
+        algorithm: &'static str,
+        /// What S3 has, in hexadecimal.
+        expected: String,
+        /// What the content that came has.
+        computed: String,
+    },
     /// The answer does not say how long its body is, so that its end could not be told from a broken
     /// connection.
     Unframed,
@@ -141,6 +159,18 @@ impl Error {
         }
     }
 
+    /// Whether another object was put in its place while it was read. All of that one can be read
+    /// from its beginning.
+    pub fn is_changed(&self) -> bool {
+        matches!(self.0.cause, Cause::Changed { .. })
+    }
+
+    /// Whether all of the content came, and is not what S3 has a checksum of. Read from its
+    /// beginning again it may be.
+    pub fn is_corrupted(&self) -> bool {
+        matches!(self.0.cause, Cause::Checksum { .. })
+    }
+
     /// Whether the same request may succeed later, with nothing changed by the operator.
     pub fn is_transient(&self) -> bool {
         self.0.cause.is_transient()
@@ -184,12 +214,15 @@ impl Cause {
             Self::Resolve(_)
             | Self::Connect { .. }
             | Self::Timeout(..)
+            | Self::Changed { .. }
+            | Self::Checksum { .. }
             | Self::Truncated { .. } => true,
             // A handshake that was cut off is the network's; everything else is configuration.
             Self::Tls(error) => error.kind() != io::ErrorKind::InvalidData,
             Self::Connection(error) => !error.is_parse(),
             Self::Answer(answer) => answer.is_transient(),
             Self::Unsendable(_)
+            | Self::NotTheRest(_)
             | Self::Unframed
             | Self::TooLarge { .. }
             | Self::Source(_)
@@ -233,6 +266,21 @@ impl fmt::Display for Cause {
                     None => f.write_str("bytes"),
                 }
             }
+            Self::Changed { was, is } => {
+                write!(f, "the object was replaced while it was read (its ETag was {was}")?;
+                match is {
+                    Some(is) => write!(f, " and is {is} now)"),
+                    None => f.write_str(")"),
+                }
+            }
+            Self::NotTheRest(what) => {
+                write!(f, "the rest of the object was asked for, and the answer has {what}")
+            }
+            Self::Checksum { algorithm, expected, computed } => write!(
+                f,
+                "the content was corrupted: S3 has it with {algorithm} {expected}, and what came \
+                 has {computed}"
+            ),
             Self::Unframed => f.write_str(
                 "the answer has neither a Content-Length nor chunks, its end cannot be verified",
             ),

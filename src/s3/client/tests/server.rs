@@ -48,7 +48,7 @@ pub(super) struct Server {
     _ignored: Arc<Mutex<Vec<Box<dyn Stream>>>>,
 }
 
-trait Stream: Read + Write + Send {}
+pub(super) trait Stream: Read + Write + Send {}
 impl<T: Read + Write + Send> Stream for T {}
 
 impl Server {
@@ -141,7 +141,11 @@ fn play(
 }
 
 /// None where the client hung up before the request was whole.
-fn read_request(stream: &mut dyn Stream, connection: usize, with_body: bool) -> Option<Received> {
+pub(super) fn read_request(
+    stream: &mut dyn Stream,
+    connection: usize,
+    with_body: bool,
+) -> Option<Received> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
