@@ -40,6 +40,7 @@ pub(super) fn for_cause(cause: &Cause) -> Option<String> {
         Cause::Checksum { .. } => {
             "if it stays so, upload the object again, and check proxies in between".into()
         }
+        Cause::Lacking(_) => "check that SAPT_AWS_ENDPOINT_URL is an S3 server's address".into(),
         Cause::Unframed => "use a server or proxy that speaks HTTP/1.1".into(),
         Cause::TooLarge { .. } => "use a smaller object".into(),
         Cause::Timeout(..)

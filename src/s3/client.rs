@@ -1,5 +1,6 @@
 //! Requests to S3.
 
+mod presigned_url;
 mod signed_request;
 #[cfg(test)]
 mod tests;
@@ -85,21 +86,17 @@ impl Client {
     }
 
     /// Makes a request until it succeeds or must be given up.
-    pub(super) async fn request(&self, mut request: Request<'_>) -> Result<Answered, Error> {
+    pub(super) async fn request(&self, request: Request<'_>) -> Result<Answered, Error> {
         let Settings { endpoint, region, retry, .. } = &self.0.settings;
         let location = endpoint.locate(region, request.bucket, request.key, &request.query);
         let mut tries = 1;
         loop {
-            match self.attempt(&location, &mut request).await {
+            match self.attempt(&location, &request).await {
                 Ok((answer, connection)) => {
                     let host = location.origin.to_string();
                     return Ok(Answered { answer, connection, host });
                 }
-                Err(cause)
-                    if cause.is_transient()
-                        && request.payload.is_whole()
-                        && tries < retry.tries =>
-                {
+                Err(cause) if cause.is_transient() && tries < retry.tries => {
                     Timer::after(retry.delay(tries, random())).await;
                     tries += 1;
                 }
@@ -113,13 +110,10 @@ impl Client {
     async fn attempt(
         &self,
         location: &Location,
-        request: &mut Request<'_>,
+        request: &Request<'_>,
     ) -> Result<(Response<Incoming>, Connection), Cause> {
         let Inner { connector, idle, .. } = &*self.0;
-        // What can be sent only once does not get a connection that may be stale.
-        if request.payload.can_be_sent_again()
-            && let Some(connection) = idle.take(&location.origin, &connector.timeouts).await
-        {
+        if let Some(connection) = idle.take(&location.origin, &connector.timeouts).await {
             match self.exchange(location, request, connection).await {
                 Err(Cause::Connection(error)) if !error.is_parse() => {}
                 result => return result,
@@ -132,7 +126,7 @@ impl Client {
     async fn exchange(
         &self,
         location: &Location,
-        request: &mut Request<'_>,
+        request: &Request<'_>,
         mut connection: Connection,
     ) -> Result<(Response<Incoming>, Connection), Cause> {
         let Settings { region, credentials, .. } = &self.0.settings;
@@ -155,6 +149,15 @@ impl Client {
         let document = ErrorDocument::parse(&self.without_secrets(&body));
         let answer = Answer::new(head.status.as_u16(), &head.headers, document);
         Err(Cause::Answer(Box::new(answer)))
+    }
+
+    /// Reads the small body of an answer, and hands back the connection.
+    pub(super) async fn finish(&self, answered: Answered) -> Bytes {
+        let (body, whole) = self.read_small(answered.answer.into_body()).await;
+        if whole {
+            self.0.idle.keep(answered.connection);
+        }
+        body
     }
 
     /// The beginning of a body that should be small, and whether that was all of it.

@@ -84,6 +84,8 @@ pub enum Cause {
         /// What the content that came has.
         computed: String,
     },
+    /// The answer lacks what it is for.
+    Lacking(&'static str),
     /// The answer does not say how long its body is, so that its end could not be told from a broken
     /// connection.
     Unframed,
@@ -223,6 +225,7 @@ impl Cause {
             Self::Answer(answer) => answer.is_transient(),
             Self::Unsendable(_)
             | Self::NotTheRest(_)
+            | Self::Lacking(_)
             | Self::Unframed
             | Self::TooLarge { .. }
             | Self::Source(_)
@@ -281,6 +284,7 @@ impl fmt::Display for Cause {
                 "the content was corrupted: S3 has it with {algorithm} {expected}, and what came \
                  has {computed}"
             ),
+            Self::Lacking(what) => write!(f, "the answer has no {what}"),
             Self::Unframed => f.write_str(
                 "the answer has neither a Content-Length nor chunks, its end cannot be verified",
             ),

@@ -37,12 +37,17 @@ impl ErrorDocument {
 
 /// The text of the first element of this name, unescaped, as a [`line`].
 fn element(text: &str, name: &str) -> Option<String> {
+    line(&text_of(text, name)?)
+}
+
+/// The text of the first element of this name, unescaped.
+pub(super) fn text_of(text: &str, name: &str) -> Option<String> {
     let (empty, content) = open_tag(text, name)?;
     if empty {
         return None;
     }
     let content = content.split('<').next().unwrap_or_default();
-    line(&unescape(content))
+    Some(unescape(content))
 }
 
 /// The text on one line, at most 512 characters of it, so that it fits into a log; None where

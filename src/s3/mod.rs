@@ -31,4 +31,4 @@ pub use key::{InvalidKey, S3Key};
 pub use region::{InvalidRegion, Region};
 pub use retry::Retry;
 pub use transport::{InvalidRoots, Roots, Timeouts};
-pub use upload::{ByteStream, Upload};
+pub use upload::{ByteStream, ReadRange, Upload};

@@ -41,6 +41,12 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// The same with another parameter, not encoded.
+    pub(super) fn with_query(mut self, name: &'static str, value: String) -> Self {
+        self.query.push((name, value));
+        self
+    }
+
     /// Whether a status that is no success is an answer to what was asked: that an object is still
     /// the same, or that it ends before the range begins.
     pub(super) fn expects(&self, status: StatusCode) -> bool {

@@ -38,7 +38,7 @@ mod refusal_tests;
 mod swap_tests;
 
 pub use archive::{Extracted, Limits};
-pub use data::Durability;
+pub use data::{Content, Durability};
 pub use data_path::{DataPath, InvalidDataPath};
 pub use entry::Refusal;
 pub use error::Error;

@@ -2,6 +2,7 @@
 
 mod downloads;
 mod failures;
+mod multipart;
 mod reads;
 mod server;
 mod writes;
@@ -14,7 +15,7 @@ use smol::stream;
 use self::server::{Received, Reply, Server};
 use super::*;
 use crate::s3::signing::{CanonicalRequest, PathRule, PayloadHash, RequestToSign};
-use crate::s3::{Bucket, ByteStream, Phase, S3Key, Upload};
+use crate::s3::{Bucket, Phase, ReadRange, S3Key, Upload};
 use crate::secret::Secret;
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
@@ -82,8 +83,16 @@ fn error_answer(status: &str, code: &str) -> Reply {
     ))
 }
 
-fn parts(parts: Vec<Vec<u8>>) -> ByteStream {
-    Box::pin(stream::iter(parts.into_iter().map(|part| Ok(Bytes::from(part)))))
+/// An upload that is read in pieces of so many bytes.
+fn upload(length: u64, content: &[u8], piece: usize) -> Upload {
+    let content = Bytes::copy_from_slice(content);
+    let read: ReadRange = Rc::new(move |range| {
+        let end = if range.end == length { content.len() } else { range.end as usize };
+        let part = content.slice(range.start as usize..end);
+        let pieces: Vec<_> = part.chunks(piece).map(Bytes::copy_from_slice).map(Ok).collect();
+        Box::pin(stream::iter(pieces))
+    });
+    Upload::Read { length, read }
 }
 
 /// Signs what the server has got as the client should have, and compares; gives the signature.
@@ -114,11 +123,16 @@ fn verify_signature(received: &Received) -> String {
     let credentials = credentials();
     let moment = Moment::from(UNIX_EPOCH + Duration::from_secs(1_369_353_600));
     let signer = Signer::new(&credentials, Scope::new(moment, "eu-west-1", "s3"));
+    let (path, query) = received.path.split_once('?').unwrap_or((&received.path, ""));
+    // All that the values here have encoded.
+    let query = query.replace("%2B", "+");
+    let query: Vec<(&str, &str)> =
+        query.split('&').filter_map(|pair| pair.split_once('=')).collect();
     let signature = signer.signature(&CanonicalRequest::new(&RequestToSign {
         method: &received.method,
-        path: &received.path,
+        path,
         path_rule: PathRule::AsSent,
-        query: &[],
+        query: &query,
         headers: &headers,
         payload: &payload,
     }));

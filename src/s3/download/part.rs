@@ -110,9 +110,8 @@ struct Budget {
 }
 
 impl Budget {
-    /// Failures in a row, before it is given up. With the delays between them, and the tries of
-    /// each request, they outlast a modem that dials in again.
-    const FAILURES: u32 = 8;
+    /// Failures in a row, before it is given up. Each may be that of a request after all its tries.
+    const FAILURES: u32 = 6;
 
     /// So many bytes are worth a connection: otherwise a server that sends one at a time would keep
     /// it busy for ever.

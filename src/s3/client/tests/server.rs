@@ -70,6 +70,35 @@ impl Server {
         (Self::serve(connections, Some(Arc::new(config))), certified.cert.pem())
     }
 
+    /// Any number of connections, each request answered by itself.
+    pub(super) fn answering(answer: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (sender, received) = mpsc::channel();
+        let answer = Arc::new(answer);
+        thread::spawn(move || {
+            for (number, mut stream) in listener.incoming().flatten().enumerate() {
+                let (sender, answer) = (sender.clone(), answer.clone());
+                thread::spawn(move || {
+                    while let Some(request) = read_request(&mut stream, number, true) {
+                        let reply = answer(&request);
+                        let _ = sender.send(request);
+                        match reply {
+                            Reply::Send(bytes) => stream.write_all(&bytes).unwrap(),
+                            Reply::Hold(bytes) => {
+                                stream.write_all(&bytes).unwrap();
+                                let _ = stream.read(&mut [0]);
+                                return;
+                            }
+                            Reply::Close | Reply::Ignore => return,
+                        }
+                    }
+                });
+            }
+        });
+        Self { url, received, _ignored: Arc::default() }
+    }
+
     fn serve(connections: Vec<Vec<Reply>>, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -101,6 +130,11 @@ impl Server {
     /// The next request.
     pub(super) fn next(&self) -> Received {
         self.received.recv().unwrap()
+    }
+
+    /// The requests until now.
+    pub(super) fn received_so_far(&self) -> Vec<Received> {
+        self.received.try_iter().collect()
     }
 
     /// All requests, once the script is through.

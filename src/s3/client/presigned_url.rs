@@ -1,0 +1,107 @@
+//! URLs that whoever has them can read an object with, without a key.
+
+use std::time::{Duration, SystemTime};
+
+use hyper::Method;
+
+use super::Client;
+use crate::clock::Moment;
+use crate::s3::endpoint::Location;
+use crate::s3::request::Request;
+use crate::s3::signing::{PathRule, PayloadHash, RequestToSign, Scope, Signer};
+use crate::s3::{Bucket, Error, S3Key};
+
+impl Client {
+    /// A URL that reads an object for so many seconds, at most a week, and no longer than the
+    /// credentials last that it is signed with. It holds their session token, where they have one:
+    /// S3 wants it there.
+    pub async fn presign(
+        &self,
+        bucket: &Bucket,
+        key: &S3Key,
+        seconds: u32,
+    ) -> Result<String, Error> {
+        let super::Settings { endpoint, region, credentials, .. } = &self.0.settings;
+        let request = Request::object(Method::GET, bucket, key);
+        let location = endpoint.locate(region, request.bucket, request.key, &request.query);
+        let now = (self.0.clock)();
+        let signer = Signer::new(credentials, Scope::new(Moment::from(now), region.as_str(), "s3"));
+        Ok(url(&location, &signer, lifetime(seconds, now, None)))
+    }
+}
+
+fn url(location: &Location, signer: &Signer<'_>, seconds: u32) -> String {
+    let host = location.origin.to_string();
+    let query = signer.presigned_query(
+        &RequestToSign {
+            method: "GET",
+            path: &location.path,
+            path_rule: PathRule::AsSent,
+            query: &[],
+            headers: &[("host", &host)],
+            payload: &PayloadHash::Unsigned,
+        },
+        seconds,
+    );
+    let scheme = if location.origin.tls { "https" } else { "http" };
+    format!("{scheme}://{host}{}?{query}", location.path)
+}
+
+/// How long a URL is valid, in seconds: S3 takes 1 to 604,800.
+fn lifetime(wanted: u32, now: SystemTime, credentials_end: Option<SystemTime>) -> u32 {
+    let left =
+        credentials_end.map_or(Duration::MAX, |end| end.duration_since(now).unwrap_or_default());
+    let left = u32::try_from(left.as_secs()).unwrap_or(u32::MAX);
+    wanted.min(left).clamp(1, 604_800)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::s3::{Credentials, Endpoint};
+    use crate::secret::Secret;
+    use std::time::UNIX_EPOCH;
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_example_of_the_api_reference() {
+        // "Authenticating requests: using query parameters".
+        let credentials = Credentials {
+            access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
+            secret_access_key: Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+            session_token: None,
+        };
+        let moment = Moment::from(at(1_369_353_600));
+        let signer = Signer::new(&credentials, Scope::new(moment, "us-east-1", "s3"));
+        let Ok(Endpoint::Server(origin)) =
+            Endpoint::parse("https://examplebucket.s3.amazonaws.com")
+        else {
+            panic!()
+        };
+        let location = Location { origin, path: "/test.txt".into(), query: String::new() };
+        let url = url(&location, &signer, 86_400);
+        assert!(
+            url.starts_with("https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=")
+        );
+        assert!(
+            url.ends_with(
+                "&X-Amz-Signature=\
+                 aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
+            ),
+            "{url}"
+        );
+    }
+
+    #[test]
+    fn no_longer_than_the_credentials() {
+        let now = at(1_000);
+        assert_eq!(lifetime(3_600, now, None), 3_600);
+        assert_eq!(lifetime(3_600, now, Some(at(2_000))), 1_000);
+        assert_eq!(lifetime(3_600, now, Some(at(900_000))), 3_600);
+        assert_eq!(lifetime(3_600, now, Some(at(999))), 1);
+        assert_eq!(lifetime(9_999_999, now, None), 604_800);
+    }
+}
