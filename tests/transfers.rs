@@ -165,8 +165,8 @@ fn content_that_is_not_what_s3_has_is_not_installed() {
     finish(gateway);
 }
 
-/// A tensor that takes five parts as JSON.
-const TENSOR: usize = 24 << 20;
+/// A tensor that takes three parts as JSON.
+const TENSOR: usize = 13 << 20;
 
 fn large(gateway: &Gateway) -> Vec<u8> {
     gateway
@@ -220,7 +220,7 @@ fn a_large_output_goes_in_parts_and_takes_no_memory() {
     let url = result["details"]["output"][0]["url"].as_str().unwrap();
     let tensor: Value = serde_json::from_slice(&gateway.output(url)).unwrap();
     assert!(data(&tensor) == content);
-    assert_eq!(requests(&gateway.s3, "PUT").len(), 5 + 2);
+    assert_eq!(requests(&gateway.s3, "PUT").len(), 3 + 2);
     assert_eq!(requests(&gateway.s3, "POST").len(), 3);
     finish(gateway);
 }
