@@ -2,9 +2,15 @@
 //!
 //! Pure: nothing here asks what time it is. [`Clock`] is what is passed to those who need to know.
 
+mod corrected;
+mod http_date;
+
 use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub use corrected::CorrectedClock;
+pub use http_date::parse_http_date;
 
 /// Tells the time; tests pass one that stands still.
 pub type Clock = Rc<dyn Fn() -> SystemTime>;

@@ -13,6 +13,7 @@ use crate::command::{Commands, Context, Surroundings};
 use crate::config::{Config, Problems, VARIABLES};
 use crate::device::{Device, Requests, Settings};
 use crate::edge::{Identity, Session};
+use crate::s3::Proxies;
 use crate::store::{self, Store};
 use crate::{agent, s3};
 
@@ -83,11 +84,18 @@ async fn serve(
         device_id: config.device_name.device_id(),
     });
     let clock: crate::clock::Clock = Rc::new(SystemTime::now);
+    let Proxies { https, http, .. } = &config.network.proxies;
+    for (scheme, proxy) in [("https", https), ("http", http)] {
+        if let Some(proxy) = proxy {
+            log::info!("{scheme} to S3 goes through the proxy {proxy}");
+        }
+    }
+    let io = s3::Io::new(executor.clone(), clock.clone(), config.roots, config.network);
     let context = Context::new(Surroundings {
         agent: agent::Client::new(config.agent, executor.clone()),
         store,
         storage: config.storage,
-        io: s3::Io { executor: executor.clone(), clock: clock.clone(), roots: config.roots },
+        io,
         clock,
         random: Box::new(Uuid::new_v4),
         value_limit: config.value_limit,

@@ -128,7 +128,8 @@ impl Context {
         }
         let storage = self.storage.borrow();
         let settings = s3::Settings {
-            endpoint: storage.endpoint.clone().unwrap_or(s3::Endpoint::Aws),
+            endpoint: storage.endpoint.clone(),
+            bucket_owner: storage.bucket_owner.clone(),
             region: storage.region.clone(),
             credentials: storage.credentials()?.clone(),
             timeouts: s3::Timeouts::default(),

@@ -9,7 +9,7 @@ use super::{Config, DeviceName, ReplyFormat, Storage};
 use crate::agent::Address;
 use crate::edge::resource::LARGEST_VALUE;
 use crate::logging::Levels;
-use crate::s3::{Bucket, Credentials, Endpoint, Region, Roots};
+use crate::s3::{Bucket, Credentials, Region, Roots};
 use crate::secret::Secret;
 
 /// One variable: its name, its default in words, and what it is for.
@@ -65,7 +65,35 @@ pub const VARIABLES: &[Variable] = &[
         "none",
         "where in the bucket inputs and outputs are; / for its root",
     ),
-    variable("SAPT_AWS_ENDPOINT_URL", "AWS", "another S3 server, http:// or https:// (path style)"),
+    variable("SAPT_AWS_ENDPOINT_URL", "AWS", "another S3 server, http:// or https://"),
+    variable(
+        "SAPT_AWS_ADDRESSING_STYLE",
+        "auto",
+        "where the bucket goes: path or virtual (host name); auto: path for other servers than AWS",
+    ),
+    variable("SAPT_AWS_DUALSTACK", "0", "1 for AWS's endpoints that have IPv6 addresses too"),
+    variable("SAPT_AWS_FIPS", "0", "1 for AWS's endpoints with validated cryptography"),
+    variable(
+        "SAPT_AWS_EXPECTED_BUCKET_OWNER",
+        "none",
+        "account that buckets have to belong to, 12 digits; others are refused",
+    ),
+    variable(
+        "SAPT_PROXY",
+        "HTTPS_PROXY, HTTP_PROXY",
+        "proxy to S3, http://[user:password@]host:port, or https:// for TLS to the proxy itself",
+    ),
+    variable(
+        "SAPT_NO_PROXY",
+        "NO_PROXY",
+        "hosts, .domains, addresses and networks that are reached without it; * for all",
+    ),
+    variable(
+        "SAPT_TLS_LEARNED_TIME",
+        "0",
+        "1: judge certificates by the server's time where the gateway's clock is wrong; who holds \
+         an expired certificate can then pose as the server",
+    ),
     variable(
         "SAPT_CA_BUNDLE",
         "none",
@@ -111,6 +139,7 @@ impl Config {
             edge_socket: reader.path("SAPT_EDGE_SOCKET", "/tmp/edge.sock"),
             agent: reader.agent_address(),
             roots: reader.parsed("SAPT_CA_BUNDLE", roots).unwrap_or_default(),
+            network: reader.network(),
             models_path: reader.path("SAPT_MODELS_PATH", "/models"),
             sync_window: reader.parsed("SAPT_SYNC_WINDOW_S", seconds).unwrap_or(SYNC_WINDOW),
             value_limit: reader.parsed("SAPT_VALUE_LIMIT", value_limit).unwrap_or(16 * 1024),
@@ -127,13 +156,13 @@ const SMALLEST_LIMIT: usize = 4096;
 
 const SYNC_WINDOW: Duration = Duration::from_secs(8);
 
-struct Reader<L> {
+pub(super) struct Reader<L> {
     lookup: L,
     problems: Vec<Problem>,
 }
 
 impl<L: Fn(&str) -> Option<OsString>> Reader<L> {
-    fn text(&mut self, variable: &'static str) -> Option<String> {
+    pub(super) fn text(&mut self, variable: &'static str) -> Option<String> {
         let value = (self.lookup)(variable).filter(|value| !value.is_empty())?;
         let problem = match value.into_string() {
             Err(_) => "is not UTF-8",
@@ -146,7 +175,7 @@ impl<L: Fn(&str) -> Option<OsString>> Reader<L> {
         None
     }
 
-    fn parsed<T>(
+    pub(super) fn parsed<T>(
         &mut self,
         variable: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
@@ -185,9 +214,8 @@ impl<L: Fn(&str) -> Option<OsString>> Reader<L> {
         });
         Storage {
             region: region.unwrap_or_default(),
-            endpoint: self.parsed("SAPT_AWS_ENDPOINT_URL", |text| {
-                Endpoint::parse(text).map_err(|error| error.to_string())
-            }),
+            endpoint: self.endpoint(),
+            bucket_owner: self.bucket_owner(),
             bucket: self.parsed("SAPT_AWS_S3_BUCKET", |text| {
                 Bucket::parse(text).map_err(|error| error.to_string())
             }),
@@ -222,7 +250,7 @@ impl<L: Fn(&str) -> Option<OsString>> Reader<L> {
         Some(Credentials { access_key_id, secret_access_key, session_token })
     }
 
-    fn problem(&mut self, variable: &'static str, reason: impl Into<String>) {
+    pub(super) fn problem(&mut self, variable: &'static str, reason: impl Into<String>) {
         self.problems.push(Problem { variable, reason: reason.into() });
     }
 }
@@ -375,7 +403,7 @@ mod tests {
     #[test]
     fn the_list_of_variables_is_complete() {
         for Variable { name, .. } in VARIABLES {
-            assert!(problems(&[(name, "X_GOES_HERE")]).contains(&name), "{name}");
+            assert!(problems(&[(name, "X_GOES_HERE")]).contains(name), "{name}");
         }
     }
 }

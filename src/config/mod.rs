@@ -4,6 +4,7 @@
 //! reported together.
 
 mod environment;
+mod network;
 mod storage;
 mod update;
 mod view;
@@ -18,7 +19,7 @@ pub use view::view;
 
 use crate::agent::Address;
 use crate::logging::Levels;
-use crate::s3::Roots;
+use crate::s3::{Network, Roots};
 
 /// What the operator decides.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub struct Config {
     pub agent: Address,
     /// Certificate authorities that may vouch for S3, beside the built-in ones.
     pub roots: Roots,
+    /// How S3 is reached.
+    pub network: Network,
     /// The directory of models and data; the agent must see it under the same path.
     pub models_path: PathBuf,
     /// How long a command may hold its request before it is acknowledged without its result.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::s3::{Bucket, Credentials, Endpoint, Region};
+use crate::s3::{Bucket, BucketOwner, Credentials, Endpoint, Region};
 
 /// Where models and data are in S3. Without it the translator runs, and only the commands that
 /// need S3 fail.
@@ -10,8 +10,10 @@ use crate::s3::{Bucket, Credentials, Endpoint, Region};
 pub struct Storage {
     /// The bucket's region.
     pub region: Region,
-    /// Another server than AWS.
-    pub endpoint: Option<Endpoint>,
+    /// The server: AWS, or another one.
+    pub endpoint: Endpoint,
+    /// The account that buckets have to belong to.
+    pub bucket_owner: Option<BucketOwner>,
     /// The bucket.
     pub bucket: Option<Bucket>,
     /// The prefix of models, without slashes around it; empty for the bucket's root.

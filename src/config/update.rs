@@ -135,11 +135,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::s3::Endpoint;
 
     fn storage() -> Storage {
         Storage {
             region: Region::default(),
-            endpoint: None,
+            endpoint: Endpoint::default(),
+            bucket_owner: None,
             bucket: None,
             models_directory: None,
             data_directory: None,

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::error::{Answer, Cause, Phase};
+use super::error::{Answer, Cause, CertificateTime, Phase, ProxyFailure};
 
 /// The advice, as a phrase without a full stop; None where there is nothing to do but to wait.
 pub(super) fn for_cause(cause: &Cause) -> Option<String> {
@@ -23,6 +23,32 @@ pub(super) fn for_cause(cause: &Cause) -> Option<String> {
         Cause::Connect { .. } | Cause::Timeout(Phase::Connect, _) => {
             "check the gateway's network and firewall, and SAPT_AWS_ENDPOINT_URL".into()
         }
+        Cause::CertificateTime(CertificateTime { expired, .. }) => format!(
+            "set the gateway's clock, for example with NTP{}; or set SAPT_TLS_LEARNED_TIME=1 to \
+             judge certificates by the server's time, with which an expired certificate can be \
+             passed off as a valid one",
+            if *expired { ", or renew the certificate where the clock is right" } else { "" }
+        ),
+        Cause::Proxy { failure, .. } => match failure {
+            ProxyFailure::Refused(407) => {
+                "give user and password in SAPT_PROXY, http://user:password@host:port".into()
+            }
+            ProxyFailure::Refused(400..500) => {
+                "allow the proxy to connect to this host, or list it in SAPT_NO_PROXY".into()
+            }
+            ProxyFailure::Refused(_) => {
+                "check that the proxy reaches this host, or list it in SAPT_NO_PROXY".into()
+            }
+            _ => "check SAPT_PROXY (or HTTPS_PROXY and HTTP_PROXY) and that the proxy runs, or \
+                  list the host in SAPT_NO_PROXY"
+                .into(),
+        },
+        Cause::Redirect(..) => {
+            "correct SAPT_AWS_ENDPOINT_URL or SAPT_AWS_REGION, so that requests go where the \
+             bucket is"
+                .into()
+        }
+        Cause::Unexpected(_) => "check that SAPT_AWS_ENDPOINT_URL is an S3 server's address".into(),
         Cause::Tls(_) => "check the server's certificate, that SAPT_CA_BUNDLE has its authority \
                           where that is not a public one, the gateway's clock, and that the port \
                           of SAPT_AWS_ENDPOINT_URL speaks https"
@@ -40,7 +66,6 @@ pub(super) fn for_cause(cause: &Cause) -> Option<String> {
         Cause::Checksum { .. } => {
             "if it stays so, upload the object again, and check proxies in between".into()
         }
-        Cause::Lacking(_) => "check that SAPT_AWS_ENDPOINT_URL is an S3 server's address".into(),
         Cause::Unframed => "use a server or proxy that speaks HTTP/1.1".into(),
         Cause::TooLarge { .. } => "use a smaller object".into(),
         Cause::Timeout(..)
@@ -70,7 +95,8 @@ fn for_answer(answer: &Answer) -> Option<String> {
         }
         (Some("AccessDenied" | "AllAccessDisabled"), _) => {
             "allow the access key s3:GetObject for models and data, and s3:PutObject for results; \
-             without s3:ListBucket a missing object is reported like this too"
+             without s3:ListBucket a missing object is reported like this too; where \
+             SAPT_AWS_EXPECTED_BUCKET_OWNER is set, it has to be the account of this bucket"
         }
         (Some("SignatureDoesNotMatch"), _) => {
             "check SAPT_AWS_SECRET_ACCESS_KEY: it does not belong to the access key, or was cut or \
@@ -102,7 +128,7 @@ fn for_answer(answer: &Answer) -> Option<String> {
         (Some("SlowDown"), _) | (_, 429) => "fewer requests at once are needed if it stays so",
         (None, 403) => "check the access key and what it is allowed to do",
         (None, 404) => "check SAPT_AWS_S3_BUCKET, the object's name and SAPT_AWS_ENDPOINT_URL",
-        (None, 407) => "a proxy in between wants to be logged in to",
+        (None, 407) => "give the proxy's user and password in SAPT_PROXY",
         (None, 400..500) => {
             "what answered may be no S3 server: check SAPT_AWS_ENDPOINT_URL, its port, and http or \
              https"

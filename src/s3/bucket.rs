@@ -32,12 +32,20 @@ impl Bucket {
     /// Whether the name can stand before the endpoint's host name, in one label, which is all that
     /// a wildcard certificate covers (RFC 6125 section 6.4.3).
     pub(super) fn is_dns_label(&self) -> bool {
-        self.0.len() <= 63
-            && !self.0.ends_with('-')
-            && self
-                .0
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        self.is_host_name() && !self.0.contains('.')
+    }
+
+    /// Whether the name can stand before a host name at all: labels of lower-case letters, digits
+    /// and hyphens (RFC 1123 section 2.1).
+    pub(super) fn is_host_name(&self) -> bool {
+        self.0.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        })
     }
 }
 
@@ -90,6 +98,9 @@ mod tests {
             (&"x".repeat(64), false),
         ] {
             assert_eq!(Bucket::parse(name).unwrap().is_dns_label(), label, "{name}");
+        }
+        for (name, host_name) in [("my.bucket", true), ("a..b", false), ("a.-b", false)] {
+            assert_eq!(Bucket::parse(name).unwrap().is_host_name(), host_name, "{name}");
         }
     }
 }

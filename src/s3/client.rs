@@ -1,30 +1,37 @@
 //! Requests to S3.
 
+mod course;
 mod presigned_url;
+mod redirect;
+mod settings;
 mod signed_request;
 #[cfg(test)]
 mod tests;
 
+pub use self::settings::{Io, Network, Settings};
+
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
+use futures_lite::FutureExt;
 use http_body_util::BodyExt;
 use hyper::Response;
 use hyper::body::Incoming;
 use smol::{LocalExecutor, Timer};
 
+use self::course::Course;
 use self::signed_request::signed_request;
-use super::Region;
-use super::credentials::Credentials;
 use super::download::Preference;
-use super::endpoint::{Endpoint, Location};
+use super::endpoint::Location;
 use super::error::{Answer, Cause, Error};
 use super::error_document::ErrorDocument;
 use super::request::{Answered, Request};
 use super::retry::Retry;
 use super::signing::{Scope, Signer};
-use super::transport::{Connection, Connector, IdleConnections, Roots, Timeouts, Tls, within};
-use crate::clock::{Clock, Moment};
+use super::transport::{Connection, Connector, IdleConnections, Timeouts, within};
+use super::{Bucket, Region};
+use crate::clock::Moment;
 
 /// Reads and writes objects.
 ///
@@ -36,72 +43,76 @@ pub struct Client(Rc<Inner>);
 
 struct Inner {
     settings: Settings,
-    clock: Clock,
+    io: Io,
     connector: Connector,
     idle: Rc<IdleConnections>,
+    /// Where buckets turned out to be.
+    regions: RefCell<Vec<(Bucket, Region)>>,
     preference: Preference,
-}
-
-/// Where a client goes, and how.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// AWS, or a server of one's own.
-    pub endpoint: Endpoint,
-    /// What requests are signed for, and which of AWS's endpoints they go to.
-    pub region: Region,
-    /// What requests are signed with.
-    pub credentials: Credentials,
-    /// How long the client waits.
-    pub timeouts: Timeouts,
-    /// How often a request is made.
-    pub retry: Retry,
-}
-
-/// What a client needs of the world.
-#[derive(Clone)]
-pub struct Io {
-    /// Drives the connections.
-    pub executor: Rc<LocalExecutor<'static>>,
-    /// The time that requests are signed for.
-    pub clock: Clock,
-    /// Who may vouch for a server.
-    pub roots: Roots,
 }
 
 impl Client {
     /// A client without connections: nothing is sent before the first request.
     pub fn new(settings: Settings, io: Io) -> Self {
-        let connector = Connector {
-            executor: io.executor,
-            tls: Tls::new(io.roots),
-            timeouts: settings.timeouts,
-        };
-        Self(Rc::new(Inner {
-            settings,
-            clock: io.clock,
-            connector,
-            idle: Rc::default(),
-            preference: Preference::default(),
-        }))
+        let connector = Connector::new(&io, settings.timeouts);
+        let (idle, regions, preference) = Default::default();
+        Self(Rc::new(Inner { settings, io, connector, idle, regions, preference }))
     }
 
-    /// Makes a request until it succeeds or must be given up.
+    /// Makes a request until it succeeds or must be given up. Where the object is not there, the
+    /// error names some that are.
     pub(super) async fn request(&self, request: Request<'_>) -> Result<Answered, Error> {
-        let Settings { endpoint, region, retry, .. } = &self.0.settings;
-        let location = endpoint.locate(region, request.bucket, request.key, &request.query);
-        let mut tries = 1;
+        let (bucket, key) = (request.bucket, request.key);
+        match (self.request_with(&self.0.settings.retry, request).await, key) {
+            (Err(error), Some(key)) if error.code() == Some("NoSuchKey") => {
+                // Apart, so that not every request carries its size.
+                Err(error.with_similar(self.similar(bucket, key).boxed_local().await))
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// Makes a request as often as `retry` says.
+    pub(super) async fn request_with(
+        &self,
+        retry: &Retry,
+        mut request: Request<'_>,
+    ) -> Result<Answered, Error> {
+        let Inner { settings, io, .. } = &*self.0;
+        if let Some(owner) = &settings.bucket_owner {
+            request.headers.push(("x-amz-expected-bucket-owner", owner.as_str().to_owned()));
+        }
+        let mut course = self.course(&request);
+        let (mut tries, mut cost) = (1, None);
         loop {
-            match self.attempt(&location, &request).await {
+            let mut cause = match self.attempt(&course, &request).await {
                 Ok((answer, connection)) => {
-                    let host = location.origin.to_string();
+                    io.budget.give_back(cost);
+                    let host = self.host(&course.location);
                     return Ok(Answered { answer, connection, host });
                 }
-                Err(cause) if cause.is_transient() && tries < retry.tries => {
-                    Timer::after(retry.delay(tries, random())).await;
-                    tries += 1;
+                Err(cause) => cause,
+            };
+            if let Cause::Answer(answer) = cause {
+                match self.turn(&mut course, &request, &answer) {
+                    Ok(true) => continue,
+                    Ok(false) => cause = Cause::Answer(answer),
+                    Err(reason) => cause = Cause::Redirect(answer, reason),
                 }
-                Err(cause) => return Err(self.error(&request, tries, cause)),
             }
+            let delay = retry.next(tries, &cause, random());
+            cost = delay.and_then(|_| io.budget.take(&cause));
+            match (delay, cost) {
+                (Some(delay), Some(_)) => Timer::after(delay).await,
+                (delay, _) => {
+                    if delay.is_some() {
+                        log::info!("too many S3 requests failed of late to try this one again");
+                    }
+                    let host = self.host(&course.location);
+                    return Err(Error::new(request.target(), host, tries, cause));
+                }
+            };
+            tries += 1;
         }
     }
 
@@ -109,31 +120,32 @@ impl Client {
     /// fresh one.
     async fn attempt(
         &self,
-        location: &Location,
+        course: &Course,
         request: &Request<'_>,
     ) -> Result<(Response<Incoming>, Connection), Cause> {
         let Inner { connector, idle, .. } = &*self.0;
-        if let Some(connection) = idle.take(&location.origin, &connector.timeouts).await {
-            match self.exchange(location, request, connection).await {
+        let origin = &course.location.origin;
+        if let Some(connection) = idle.take(origin, &connector.timeouts).await {
+            match self.exchange(course, request, connection).await {
                 Err(Cause::Connection(error)) if !error.is_parse() => {}
                 result => return result,
             }
         }
-        let connection = connector.connect(&location.origin).await?;
-        self.exchange(location, request, connection).await
+        let connection = connector.connect(origin).await?;
+        self.exchange(course, request, connection).await
     }
 
     async fn exchange(
         &self,
-        location: &Location,
+        course: &Course,
         request: &Request<'_>,
         mut connection: Connection,
     ) -> Result<(Response<Incoming>, Connection), Cause> {
-        let Settings { region, credentials, .. } = &self.0.settings;
+        let Settings { credentials, .. } = &self.0.settings;
         // Signed for this moment: S3 refuses a signature that is a quarter of an hour old.
-        let moment = Moment::from((self.0.clock)());
-        let signer = Signer::new(credentials, Scope::new(moment, region.as_str(), "s3"));
-        let signed = signed_request(location, request, &signer)?;
+        let moment = Moment::from(self.0.io.clock.now());
+        let signer = Signer::new(credentials, Scope::new(moment, course.region.as_str(), "s3"));
+        let signed = signed_request(&course.location, request, &signer)?;
         let answer = connection
             .send(signed, &self.0.connector.timeouts)
             .await
@@ -161,17 +173,22 @@ impl Client {
     }
 
     /// The beginning of a body that should be small, and whether that was all of it.
-    pub(super) async fn read_small(&self, mut body: Incoming) -> (Bytes, bool) {
+    pub(super) async fn read_small(&self, body: Incoming) -> (Bytes, bool) {
+        self.read_up_to(body, ErrorDocument::LIMIT).await
+    }
+
+    /// The beginning of a body, fewer than `limit` bytes, and whether that was all of it.
+    pub(super) async fn read_up_to(&self, mut body: Incoming, limit: usize) -> (Bytes, bool) {
         let mut read = BytesMut::new();
         loop {
             match within(self.0.settings.timeouts.stall, body.frame()).await {
                 Some(None) => return (read.freeze(), true),
                 Some(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
-                        let room = ErrorDocument::LIMIT - read.len();
+                        let room = limit - read.len();
                         read.extend_from_slice(data.get(..room).unwrap_or(&data));
                     }
-                    if read.len() >= ErrorDocument::LIMIT {
+                    if read.len() >= limit {
                         return (read.freeze(), false);
                     }
                 }
@@ -182,9 +199,17 @@ impl Client {
 
     /// What to tell of a request that failed.
     pub(super) fn error(&self, request: &Request<'_>, tries: u32, cause: Cause) -> Error {
-        let Settings { endpoint, region, .. } = &self.0.settings;
-        let location = endpoint.locate(region, request.bucket, request.key, &request.query);
-        Error::new(request.target(), location.origin.to_string(), tries, cause)
+        let host = self.host(&self.course(request).location);
+        Error::new(request.target(), host, tries, cause)
+    }
+
+    /// What answers there, as errors name it.
+    fn host(&self, location: &Location) -> String {
+        let origin = &location.origin;
+        match self.0.io.network.proxies.to(origin) {
+            Some(proxy) => format!("{origin} through the proxy {proxy}"),
+            None => origin.to_string(),
+        }
     }
 
     /// How long this client waits.
@@ -199,7 +224,7 @@ impl Client {
 
     /// What drives the work that goes on beside a request.
     pub(super) fn executor(&self) -> &LocalExecutor<'static> {
-        &self.0.connector.executor
+        &self.0.io.executor
     }
 
     /// What was found to be faster for downloads, one connection or several.

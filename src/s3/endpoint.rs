@@ -1,67 +1,70 @@
 //! Where requests go: host, port and the form of the path.
 
-use std::fmt;
-use std::net::Ipv6Addr;
-
 use super::bucket::Bucket;
 use super::key::S3Key;
+use super::origin::{InvalidOrigin, Origin};
 use super::region::Region;
 use super::signing::{canonical_query, percent};
 
 /// AWS's own S3, or a server of one's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
-    /// The region's endpoint of Amazon S3, over TLS: `BUCKET.s3.REGION.amazonaws.com`, or path style
-    /// for buckets that a host name or its certificate cannot carry.
-    Aws,
-    /// The server with this address, path style: the bucket is the first part of the path.
-    Server(Origin),
+    /// The region's endpoint of Amazon S3, over TLS.
+    Aws(Aws),
+    /// The server with this address.
+    Server(Origin, Addressing),
+}
+
+/// Which of the region's endpoints of Amazon S3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Aws {
+    /// Where the bucket's name goes.
+    pub addressing: Addressing,
+    /// The one that has IPv6 addresses too.
+    pub dual_stack: bool,
+    /// The one whose cryptography is validated under FIPS 140.
+    pub fips: bool,
+}
+
+/// Where the bucket's name goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Addressing {
+    /// With AWS into the host name, for buckets that a host name and its certificate can carry;
+    /// with other servers into the path.
+    #[default]
+    Auto,
+    /// The bucket is the first part of the path.
+    Path,
+    /// The bucket is the first part of the host name, where a host name can carry it.
+    Virtual,
+}
+
+impl Addressing {
+    /// Reads `auto`, `path` or `virtual`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "auto" => Some(Self::Auto),
+            "path" => Some(Self::Path),
+            "virtual" => Some(Self::Virtual),
+            _ => None,
+        }
+    }
+}
+
+impl Default for Endpoint {
+    /// The region's endpoint of Amazon S3.
+    fn default() -> Self {
+        Self::Aws(Aws::default())
+    }
 }
 
 impl Endpoint {
     /// Reads `http://host[:port]` or `https://host[:port]`.
-    pub fn parse(text: &str) -> Result<Self, InvalidEndpoint> {
-        let (tls, rest) = match text.split_once("://") {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, rest),
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
-            _ => return Err(InvalidEndpoint::Scheme),
-        };
-        if rest.contains('@') {
-            return Err(InvalidEndpoint::UserInfo);
+    pub fn parse(text: &str) -> Result<Self, InvalidOrigin> {
+        match Origin::split(text)? {
+            (origin, "" | "/") => Ok(Self::Server(origin, Addressing::Auto)),
+            _ => Err(InvalidOrigin::Path),
         }
-        let authority = rest.strip_suffix('/').unwrap_or(rest);
-        if authority.contains(['/', '?', '#']) {
-            return Err(InvalidEndpoint::Path);
-        }
-        let (host, port) = match authority.strip_prefix('[') {
-            Some(rest) => {
-                let (address, after) = rest.split_once(']').ok_or(InvalidEndpoint::Host)?;
-                let address: Ipv6Addr = address.parse().map_err(|_| InvalidEndpoint::Host)?;
-                let port = match after {
-                    "" => None,
-                    after => Some(after.strip_prefix(':').ok_or(InvalidEndpoint::Host)?),
-                };
-                (address.to_string(), port)
-            }
-            None => match authority.split_once(':') {
-                Some((host, port)) => (host.to_ascii_lowercase(), Some(port)),
-                None => (authority.to_ascii_lowercase(), None),
-            },
-        };
-        let valid_name = (1..=253).contains(&host.len())
-            && host.bytes().all(|byte| {
-                byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':')
-            });
-        if !valid_name {
-            return Err(InvalidEndpoint::Host);
-        }
-        let port = match port {
-            None => default_port(tls),
-            Some(port) => {
-                port.parse().ok().filter(|port| *port != 0).ok_or(InvalidEndpoint::Port)?
-            }
-        };
-        Ok(Self::Server(Origin { tls, host, port }))
     }
 
     /// Where an object is found, or, without a key, its bucket.
@@ -73,97 +76,68 @@ impl Endpoint {
         query: &[(&'static str, String)],
     ) -> Location {
         let key = key.map(|key| percent::encode_path(key.as_str())).unwrap_or_default();
-        let query: Vec<(&str, &str)> =
-            query.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let query = canonical_query(&query);
-        let (origin, path) = match self {
-            Self::Server(origin) => (origin.clone(), format!("/{bucket}/{key}")),
-            Self::Aws => {
-                let host = format!("s3.{region}.{}", region.domain());
-                let (host, path) = if bucket.is_dns_label() {
-                    (format!("{bucket}.{host}"), format!("/{key}"))
-                } else {
-                    (host, format!("/{bucket}/{key}"))
-                };
-                (Origin { tls: true, host, port: default_port(true) }, path)
+        let query = query.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let mut origin = match self {
+            Self::Server(origin, _) => origin.clone(),
+            Self::Aws(aws) => Origin::https(aws.host(region)),
+        };
+        let is_virtual = match self {
+            Self::Server(_, Addressing::Auto | Addressing::Path) => false,
+            Self::Server(origin, Addressing::Virtual) => {
+                origin.address().is_none() && bucket.is_host_name()
             }
+            Self::Aws(Aws { addressing: Addressing::Auto, .. }) => bucket.is_dns_label(),
+            Self::Aws(Aws { addressing: Addressing::Path, .. }) => false,
+            Self::Aws(Aws { addressing: Addressing::Virtual, .. }) => bucket.is_host_name(),
+        };
+        let path = if is_virtual {
+            origin.host = format!("{bucket}.{}", origin.host);
+            format!("/{key}")
+        } else {
+            format!("/{bucket}/{key}")
         };
         Location { origin, path, query }
     }
-}
 
-/// What a connection is made to.
-///
-/// Displays as the value of the `host` header: without the port where it is the scheme's own, IPv6
-/// addresses in brackets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// Whether the connection is encrypted.
-    pub tls: bool,
-    /// A host name, an IPv4 address, or an IPv6 address without brackets.
-    pub host: String,
-    /// The TCP port.
-    pub port: u16,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]", self.host)?;
-        } else {
-            f.write_str(&self.host)?;
+    /// The domain whose hosts may be redirected to: AWS's own, or the server's name.
+    pub(super) fn domain<'a>(&'a self, region: &Region) -> &'a str {
+        match self {
+            Self::Aws(_) => region.domain(),
+            Self::Server(origin, _) => &origin.host,
         }
-        if self.port != default_port(self.tls) {
-            write!(f, ":{}", self.port)?;
-        }
-        Ok(())
     }
 }
 
-/// An object's place: the origin, and the path and query as they go over the wire.
+impl Aws {
+    /// The host name without a bucket (Amazon S3 User Guide, "Using dual-stack endpoints"; AWS
+    /// General Reference, "FIPS endpoints").
+    fn host(self, region: &Region) -> String {
+        let service = if self.fips { "s3-fips" } else { "s3" };
+        let stack = if self.dual_stack { ".dualstack" } else { "" };
+        format!("{service}{stack}.{region}.{}", region.domain())
+    }
+}
+
+/// An object's place: the origin, the path as it goes over the wire, and the query's names and
+/// values, not encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Location {
     pub(super) origin: Origin,
     pub(super) path: String,
-    pub(super) query: String,
+    pub(super) query: Vec<(String, String)>,
 }
 
-/// What was given is not an endpoint. The text itself is not repeated: it may hold a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InvalidEndpoint {
-    /// Neither `http://` nor `https://`.
-    Scheme,
-    /// A user name or password before the host.
-    UserInfo,
-    /// A path, a query or a fragment after the host.
-    Path,
-    /// No host, or not a host name or address.
-    Host,
-    /// Not a port number.
-    Port,
-}
-
-impl fmt::Display for InvalidEndpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Scheme => "the endpoint has to begin with http:// or https://",
-            Self::UserInfo => {
-                "the endpoint must not hold a user name or password: give the access key by its \
-                 own variables"
-            }
-            Self::Path => {
-                "the endpoint must not have a path: the bucket is given by its own variable"
-            }
-            Self::Host => "the endpoint has no valid host name or address",
-            Self::Port => "the endpoint's port is not a number from 1 to 65535",
-        })
+impl Location {
+    /// Path and query as they go over the wire.
+    pub(super) fn target(&self) -> String {
+        let query = canonical_query(&self.query());
+        if query.is_empty() { self.path.clone() } else { format!("{}?{query}", self.path) }
     }
-}
 
-impl std::error::Error for InvalidEndpoint {}
-
-fn default_port(tls: bool) -> u16 {
-    if tls { 443 } else { 80 }
+    /// The query as it is signed.
+    pub(super) fn query(&self) -> Vec<(&str, &str)> {
+        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
 }
 
 #[cfg(test)]
@@ -172,7 +146,7 @@ mod tests {
 
     fn location(endpoint: &str, region: &str, bucket: &str, key: &str) -> (bool, String, String) {
         let endpoint = match endpoint {
-            "" => Endpoint::Aws,
+            "" => Endpoint::default(),
             text => Endpoint::parse(text).unwrap(),
         };
         let location = endpoint.locate(
@@ -219,24 +193,66 @@ mod tests {
     #[test]
     fn what_is_not_an_endpoint() {
         for (text, error) in [
-            ("", InvalidEndpoint::Scheme),
-            ("minio:9000", InvalidEndpoint::Scheme),
-            ("ftp://minio", InvalidEndpoint::Scheme),
-            ("http://user:hunter2@minio", InvalidEndpoint::UserInfo),
-            ("http://minio/bucket", InvalidEndpoint::Path),
-            ("http://minio?x", InvalidEndpoint::Path),
-            ("http://", InvalidEndpoint::Host),
-            ("http://a b", InvalidEndpoint::Host),
-            ("http://bücket", InvalidEndpoint::Host),
-            ("http://::1:9000", InvalidEndpoint::Host),
-            ("http://[::1", InvalidEndpoint::Host),
-            ("http://[::1]9000", InvalidEndpoint::Host),
-            ("http://[minio]", InvalidEndpoint::Host),
-            ("http://minio:", InvalidEndpoint::Port),
-            ("http://minio:0", InvalidEndpoint::Port),
-            ("http://minio:65536", InvalidEndpoint::Port),
+            ("", InvalidOrigin::Scheme),
+            ("minio:9000", InvalidOrigin::Scheme),
+            ("ftp://minio", InvalidOrigin::Scheme),
+            ("http://user:hunter2@minio", InvalidOrigin::UserInfo),
+            ("http://minio/bucket", InvalidOrigin::Path),
+            ("http://minio?x", InvalidOrigin::Path),
+            ("http://", InvalidOrigin::Host),
+            ("http://a b", InvalidOrigin::Host),
+            ("http://bücket", InvalidOrigin::Host),
+            ("http://::1:9000", InvalidOrigin::Host),
+            ("http://[::1", InvalidOrigin::Host),
+            ("http://[::1]9000", InvalidOrigin::Host),
+            ("http://[minio]", InvalidOrigin::Host),
+            ("http://minio:", InvalidOrigin::Port),
+            ("http://minio:0", InvalidOrigin::Port),
+            ("http://minio:65536", InvalidOrigin::Port),
         ] {
             assert_eq!(Endpoint::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    fn hosts(endpoint: &Endpoint, region: &str, bucket: &str) -> (String, String) {
+        let (region, bucket) = (Region::parse(region).unwrap(), Bucket::parse(bucket).unwrap());
+        let location = endpoint.locate(&region, &bucket, Some(&S3Key::parse("k").unwrap()), &[]);
+        (location.origin.to_string(), location.path)
+    }
+
+    #[test]
+    fn variants_of_aws() {
+        for (dual_stack, fips, host) in [
+            (true, false, "s3.dualstack.us-gov-west-1.amazonaws.com"),
+            (false, true, "s3-fips.us-gov-west-1.amazonaws.com"),
+            (true, true, "s3-fips.dualstack.us-gov-west-1.amazonaws.com"),
+        ] {
+            let aws = Aws { dual_stack, fips, ..Aws::default() };
+            let (virtual_host, path) = hosts(&Endpoint::Aws(aws), "us-gov-west-1", "bkt");
+            assert_eq!((virtual_host, path.as_str()), (format!("bkt.{host}"), "/k"));
+            let aws = Aws { addressing: Addressing::Path, ..aws };
+            let (plain, path) = hosts(&Endpoint::Aws(aws), "us-gov-west-1", "bkt");
+            assert_eq!((plain.as_str(), path.as_str()), (host, "/bkt/k"));
+        }
+    }
+
+    #[test]
+    fn a_chosen_style() {
+        let server = |url: &str, addressing| match Endpoint::parse(url).unwrap() {
+            Endpoint::Server(origin, _) => Endpoint::Server(origin, addressing),
+            aws => aws,
+        };
+        let aws = |addressing| Endpoint::Aws(Aws { addressing, ..Aws::default() });
+        for (endpoint, bucket, host, path) in [
+            (server("http://minio:9000", Addressing::Virtual), "bkt", "bkt.minio:9000", "/k"),
+            (server("http://minio:9000", Addressing::Virtual), "my.bkt", "my.bkt.minio:9000", "/k"),
+            (server("http://minio:9000", Addressing::Virtual), "Bkt", "minio:9000", "/Bkt/k"),
+            (server("http://127.0.0.1:9", Addressing::Virtual), "bkt", "127.0.0.1:9", "/bkt/k"),
+            (server("http://minio", Addressing::Path), "bkt", "minio", "/bkt/k"),
+            (aws(Addressing::Virtual), "my.bkt", "my.bkt.s3.eu-west-1.amazonaws.com", "/k"),
+            (aws(Addressing::Virtual), "b_k", "s3.eu-west-1.amazonaws.com", "/b_k/k"),
+        ] {
+            assert_eq!(hosts(&endpoint, "eu-west-1", bucket), (host.into(), path.into()));
         }
     }
 }

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hyper::Method;
 
 use super::advice;
-use super::error_document::ErrorDocument;
+pub use super::answer::Answer;
+use crate::clock::Moment;
 
 /// A request to S3 failed.
 ///
@@ -23,6 +24,7 @@ struct Failure {
     host: String,
     tries: u32,
     cause: Cause,
+    similar: Option<Vec<String>>,
 }
 
 /// What a request was about.
@@ -51,12 +53,25 @@ pub enum Cause {
     },
     /// TLS could not be set up: the certificate, the versions, or what answered does not speak TLS.
     Tls(io::Error),
+    /// The server's certificate is not valid at the time that it was judged by.
+    CertificateTime(CertificateTime),
+    /// The proxy failed, or refused to make a connection.
+    Proxy {
+        /// Scheme, host and port.
+        proxy: String,
+        /// How.
+        failure: ProxyFailure,
+    },
     /// Nothing happened for this long.
     Timeout(Phase, Duration),
     /// The connection broke, or what came over it is not HTTP.
     Connection(hyper::Error),
     /// S3 answered with an error.
     Answer(Box<Answer>),
+    /// S3 answered with a redirect that is not followed, for this reason.
+    Redirect(Box<Answer>, &'static str),
+    /// The answer is not what was asked for, in these words.
+    Unexpected(&'static str),
     /// The body ended before all of it had come.
     Truncated {
         /// The length that was announced, in bytes.
@@ -84,8 +99,6 @@ pub enum Cause {
         /// What the content that came has.
         computed: String,
     },
-    /// The answer lacks what it is for.
-    Lacking(&'static str),
     /// The answer does not say how long its body is, so that its end could not be told from a broken
     /// connection.
     Unframed,
@@ -107,6 +120,30 @@ pub enum Cause {
     },
 }
 
+/// How a proxy fails.
+#[derive(Debug)]
+pub enum ProxyFailure {
+    /// There is no connection to it.
+    Unreachable(Box<Cause>),
+    /// It answered CONNECT with this status.
+    Refused(u16),
+    /// It closed the connection before it had answered.
+    Broken(io::Error),
+    /// What it says is not HTTP.
+    NotHttp,
+}
+
+/// A certificate, and a time at which it is not valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CertificateTime {
+    /// The time that it was judged by.
+    pub now: SystemTime,
+    /// When it ended, or begins.
+    pub bound: SystemTime,
+    /// Whether it ended.
+    pub expired: bool,
+}
+
 /// What was waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -118,26 +155,15 @@ pub enum Phase {
     Body,
 }
 
-/// An error as S3 words it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// S3's code: `NoSuchKey`.
-    pub code: Option<String>,
-    /// The sentence that goes with it.
-    pub message: Option<String>,
-    /// What AWS's support asks for.
-    pub request_id: Option<String>,
-    /// The region that the bucket is in, where the answer says so.
-    pub region: Option<String>,
-    /// The host that requests for the bucket should go to, where the answer says so.
-    pub endpoint: Option<String>,
-}
-
 impl Error {
     pub(super) fn new(target: Target, host: String, tries: u32, cause: Cause) -> Self {
-        Self(Box::new(Failure { target, host, tries, cause }))
+        Self(Box::new(Failure { target, host, tries, cause, similar: None }))
+    }
+
+    /// The object is not there, and these are in its directory, as far as that can be known.
+    pub(super) fn with_similar(mut self, similar: Option<Vec<String>>) -> Self {
+        self.0.similar = similar;
+        self
     }
 
     /// What came back, or did not.
@@ -147,18 +173,12 @@ impl Error {
 
     /// S3's code for the error: `NoSuchKey`. None where S3 gave none or never answered.
     pub fn code(&self) -> Option<&str> {
-        match &self.0.cause {
-            Cause::Answer(answer) => answer.code.as_deref(),
-            _ => None,
-        }
+        self.0.cause.answer().and_then(|answer| answer.code.as_deref())
     }
 
     /// The HTTP status of the answer, where there was one.
     pub fn status(&self) -> Option<u16> {
-        match &self.0.cause {
-            Cause::Answer(answer) => Some(answer.status),
-            _ => None,
-        }
+        self.0.cause.answer().map(|answer| answer.status)
     }
 
     /// Whether another object was put in its place while it was read. All of that one can be read
@@ -179,9 +199,13 @@ impl Error {
     }
 }
 
+/// The longest name of another object in an error, in characters.
+const NAME: usize = 100;
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failure { target: Target { method, bucket, key }, host, tries, cause } = &*self.0;
+        let Failure { target: Target { method, bucket, key }, host, tries, cause, similar } =
+            &*self.0;
         // A key may hold line breaks and escape sequences; this is one line.
         write!(f, "{method} s3://{bucket}/{} at {host}: {cause}; ", key.escape_debug())?;
         match (cause.is_transient(), tries) {
@@ -189,9 +213,20 @@ impl fmt::Display for Error {
             (true, _) => f.write_str("it may work when tried again")?,
             (false, _) => f.write_str("trying again does not help")?,
         }
-        match advice::for_cause(cause) {
-            Some(advice) => write!(f, ": {advice}"),
+        if let Some(advice) = advice::for_cause(cause) {
+            write!(f, ": {advice}")?;
+        }
+        match similar.as_deref() {
             None => Ok(()),
+            Some([]) => f.write_str(", where no objects are"),
+            Some(names) => {
+                f.write_str(", where there are")?;
+                names.iter().enumerate().try_for_each(|(index, name)| {
+                    let comma = if index > 0 { "," } else { "" };
+                    let name: String = name.chars().take(NAME).collect();
+                    write!(f, "{comma} {}", name.escape_debug())
+                })
+            }
         }
     }
 }
@@ -203,6 +238,7 @@ impl std::error::Error for Error {
             | Cause::Connect { error, .. }
             | Cause::Tls(error)
             | Cause::Source(error) => Some(error),
+            Cause::Proxy { failure: ProxyFailure::Broken(error), .. } => Some(error),
             Cause::Connection(error) => Some(error),
             Cause::Truncated { error, .. } => error.as_ref().map(|error| error as _),
             _ => None,
@@ -211,6 +247,34 @@ impl std::error::Error for Error {
 }
 
 impl Cause {
+    /// What S3 answered, where it did.
+    pub(super) fn answer(&self) -> Option<&Answer> {
+        match self {
+            Self::Answer(answer) | Self::Redirect(answer, _) => Some(answer),
+            _ => None,
+        }
+    }
+
+    /// The certificate whose time is what is wrong, the server's or a proxy's.
+    pub(super) fn certificate_time(&self) -> Option<CertificateTime> {
+        match self {
+            Self::CertificateTime(time) => Some(*time),
+            Self::Proxy { failure: ProxyFailure::Unreachable(cause), .. } => {
+                cause.certificate_time()
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_throttling(&self) -> bool {
+        self.answer().is_some_and(Answer::is_throttling)
+    }
+
+    /// How long the server asks to be left alone.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        self.answer()?.retry_after
+    }
+
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Resolve(_)
@@ -223,9 +287,17 @@ impl Cause {
             Self::Tls(error) => error.kind() != io::ErrorKind::InvalidData,
             Self::Connection(error) => !error.is_parse(),
             Self::Answer(answer) => answer.is_transient(),
+            Self::Proxy { failure, .. } => match failure {
+                ProxyFailure::Unreachable(cause) => cause.is_transient(),
+                ProxyFailure::Refused(status) => matches!(status, 429 | 500 | 502 | 503 | 504),
+                ProxyFailure::Broken(_) => true,
+                ProxyFailure::NotHttp => false,
+            },
             Self::Unsendable(_)
             | Self::NotTheRest(_)
-            | Self::Lacking(_)
+            | Self::CertificateTime(_)
+            | Self::Redirect(..)
+            | Self::Unexpected(_)
             | Self::Unframed
             | Self::TooLarge { .. }
             | Self::Source(_)
@@ -250,6 +322,24 @@ impl fmt::Display for Cause {
                 write!(f, " ({error})")
             }
             Self::Tls(error) => write!(f, "TLS failed ({error})"),
+            Self::CertificateTime(CertificateTime { now, bound, expired }) => write!(
+                f,
+                "the server's certificate is not valid at the gateway's time, {}: it {} {}",
+                Moment::from(*now),
+                if *expired { "ended" } else { "begins" },
+                Moment::from(*bound)
+            ),
+            Self::Proxy { proxy, failure } => {
+                write!(f, "the proxy {proxy} ")?;
+                match failure {
+                    ProxyFailure::Unreachable(cause) => write!(f, "was not reached: {cause}"),
+                    ProxyFailure::Refused(status) => {
+                        write!(f, "made no connection to the server, it answered {status}")
+                    }
+                    ProxyFailure::Broken(error) => write!(f, "closed the connection ({error})"),
+                    ProxyFailure::NotHttp => f.write_str("does not answer as an HTTP proxy does"),
+                }
+            }
             Self::Timeout(phase, limit) => {
                 let what = match phase {
                     Phase::Connect => "no connection",
@@ -262,6 +352,13 @@ impl fmt::Display for Cause {
                 write!(f, "the connection failed before the answer ({})", Chain(error))
             }
             Self::Answer(answer) => answer.fmt(f),
+            Self::Redirect(answer, reason) => {
+                // A query may be a signature.
+                let to = answer.location.as_deref().unwrap_or_default();
+                let to: String = to.chars().take_while(|c| *c != '?').take(200).collect();
+                write!(f, "{answer}, and where it redirects to {reason}: {:?}", to)
+            }
+            Self::Unexpected(what) => write!(f, "the answer is not understood: {what}"),
             Self::Truncated { expected, received, .. } => {
                 write!(f, "the object was cut off after {received} ")?;
                 match expected {
@@ -284,7 +381,6 @@ impl fmt::Display for Cause {
                 "the content was corrupted: S3 has it with {algorithm} {expected}, and what came \
                  has {computed}"
             ),
-            Self::Lacking(what) => write!(f, "the answer has no {what}"),
             Self::Unframed => f.write_str(
                 "the answer has neither a Content-Length nor chunks, its end cannot be verified",
             ),
@@ -299,43 +395,6 @@ impl fmt::Display for Cause {
                 if given > announced { " or more" } else { "" }
             ),
         }
-    }
-}
-
-impl Answer {
-    /// Joins what the head of an answer says with what its body says.
-    pub(super) fn new(status: u16, headers: &hyper::HeaderMap, document: ErrorDocument) -> Self {
-        let header = |name| Some(headers.get(name)?.to_str().ok()?.to_owned());
-        Self {
-            status,
-            code: document.code,
-            message: document.message,
-            request_id: header("x-amz-request-id").or(document.request_id),
-            region: header("x-amz-bucket-region").or(document.region),
-            endpoint: document.endpoint,
-        }
-    }
-
-    fn is_transient(&self) -> bool {
-        // `RequestTimeout` comes with a 400: S3 did not get the whole request in time.
-        matches!(self.status, 429 | 500 | 502 | 503 | 504)
-            || matches!(self.code.as_deref(), Some("RequestTimeout" | "SlowDown" | "InternalError"))
-    }
-}
-
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "S3 answered {}", self.status)?;
-        if let Some(code) = &self.code {
-            write!(f, " {code}")?;
-        }
-        if let Some(message) = &self.message {
-            write!(f, " \"{}\"", message.trim_end_matches('.'))?;
-        }
-        if let Some(request_id) = &self.request_id {
-            write!(f, ", request id {request_id}")?;
-        }
-        Ok(())
     }
 }
 
@@ -357,6 +416,7 @@ impl fmt::Display for Chain<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::s3::error_document::ErrorDocument;
 
     fn error(tries: u32, cause: Cause) -> Error {
         Error::new(

@@ -1,5 +1,7 @@
 //! The XML document that S3 answers errors with.
 
+use super::xml::{Piece, Reader};
+
 /// What is read of an `<Error>` document. Every part may be missing: proxies and small servers
 /// leave out what they like.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,34 +22,30 @@ impl ErrorDocument {
     /// Reads what can be found. Not a validating reader: anything that is not an error document, or
     /// only the beginning of one, gives what there is, at worst nothing.
     pub(super) fn parse(text: &str) -> Self {
-        let Some((_, error)) = open_tag(text, "Error") else {
+        let mut reader = Reader::new(text);
+        let mut document = Self::default();
+        if !reader.enter("Error") {
             // What is not S3 explains itself in plain text, if at all; pages are no use in a line.
             let is_page = text.trim_start().starts_with('<');
-            return Self { message: if is_page { None } else { line(text) }, ..Self::default() };
-        };
-        Self {
-            code: element(error, "Code"),
-            message: element(error, "Message"),
-            request_id: element(error, "RequestId"),
-            region: element(error, "Region"),
-            endpoint: element(error, "Endpoint"),
+            document.message = if is_page { None } else { line(text) };
+            return document;
         }
+        while let Some(piece) = reader.next() {
+            let element = match piece {
+                Piece::Open("Code") => &mut document.code,
+                Piece::Open("Message") => &mut document.message,
+                Piece::Open("RequestId") => &mut document.request_id,
+                Piece::Open("Region") => &mut document.region,
+                Piece::Open("Endpoint") => &mut document.endpoint,
+                Piece::Close("Error") => break,
+                _ => continue,
+            };
+            if element.is_none() {
+                *element = line(&reader.text().0);
+            }
+        }
+        document
     }
-}
-
-/// The text of the first element of this name, unescaped, as a [`line`].
-fn element(text: &str, name: &str) -> Option<String> {
-    line(&text_of(text, name)?)
-}
-
-/// The text of the first element of this name, unescaped.
-pub(super) fn text_of(text: &str, name: &str) -> Option<String> {
-    let (empty, content) = open_tag(text, name)?;
-    if empty {
-        return None;
-    }
-    let content = content.split('<').next().unwrap_or_default();
-    Some(unescape(content))
 }
 
 /// The text on one line, at most 512 characters of it, so that it fits into a log; None where
@@ -59,60 +57,6 @@ fn line(text: &str) -> Option<String> {
         .collect();
     let line: String = words.join(" ").chars().take(512).collect();
     Some(line).filter(|line| !line.is_empty())
-}
-
-/// Finds the first opening tag of this name: whether it closes itself, and the text after it.
-fn open_tag<'a>(mut text: &'a str, name: &str) -> Option<(bool, &'a str)> {
-    loop {
-        let (_, rest) = text.split_once('<')?;
-        text = rest;
-        let Some(after_name) = rest.strip_prefix(name) else {
-            continue;
-        };
-        let (attributes, after) = after_name.split_once('>')?;
-        if attributes.is_empty() || attributes.starts_with([' ', '\t', '\r', '\n', '/']) {
-            return Some((attributes.ends_with('/'), after));
-        }
-    }
-}
-
-/// Replaces the five named entities and the numeric ones; what is not one stays (XML 1.0 section
-/// 4.6 and 4.1).
-fn unescape(text: &str) -> String {
-    let (mut unescaped, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some((before, after)) = rest.split_once('&') {
-        unescaped.push_str(before);
-        let entity = after.split_once(';').and_then(|(entity, after)| {
-            let character = match entity {
-                "amp" => '&',
-                "lt" => '<',
-                "gt" => '>',
-                "quot" => '"',
-                "apos" => '\'',
-                _ => {
-                    let number = entity.strip_prefix('#')?;
-                    let code = match number.strip_prefix('x') {
-                        Some(hex) => u32::from_str_radix(hex, 16),
-                        None => number.parse(),
-                    };
-                    char::from_u32(code.ok()?)?
-                }
-            };
-            Some((character, after))
-        });
-        rest = match entity {
-            Some((character, after)) => {
-                unescaped.push(character);
-                after
-            }
-            None => {
-                unescaped.push('&');
-                after
-            }
-        };
-    }
-    unescaped.push_str(rest);
-    unescaped
 }
 
 #[cfg(test)]

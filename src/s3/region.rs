@@ -37,9 +37,33 @@ impl Region {
 
     /// The domain of AWS's partition that the region belongs to.
     pub(super) fn domain(&self) -> &'static str {
-        if self.0.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
+        let partition = PARTITIONS.iter().find(|(prefix, _)| self.0.starts_with(prefix));
+        partition.map_or("amazonaws.com", |(_, domain)| domain)
+    }
+
+    /// The region that a host of Amazon S3 serves, as far as its name tells.
+    pub(super) fn of_host(host: &str) -> Option<Self> {
+        let host = host.to_ascii_lowercase();
+        let known = PARTITIONS.iter().map(|(_, domain)| *domain).chain(["amazonaws.com"]);
+        let name =
+            known.filter_map(|domain| host.strip_suffix(domain)?.strip_suffix('.')).next()?;
+        let label = name.rsplit('.').next()?;
+        // The oldest names have a hyphen: `s3-eu-west-1.amazonaws.com`.
+        let region = label.strip_prefix("s3-").unwrap_or(label);
+        let has_number = region.ends_with(|last: char| last.is_ascii_digit());
+        Self::parse(region).ok().filter(|_| has_number && region.contains('-'))
     }
 }
+
+/// The partitions beside the largest one, by how their regions' names begin.
+const PARTITIONS: [(&str, &str); 6] = [
+    ("cn-", "amazonaws.com.cn"),
+    ("eusc-", "amazonaws.eu"),
+    ("us-iso-", "c2s.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk"),
+    ("us-isof-", "csp.hci.ic.gov"),
+];
 
 impl fmt::Display for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,6 +94,36 @@ mod tests {
         }
         for bad in ["", "us east", "-a", "a-", "a/b", "a.b", "é", &"x".repeat(64)] {
             assert!(Region::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn partitions() {
+        for (region, domain) in [
+            ("eu-west-1", "amazonaws.com"),
+            ("us-gov-west-1", "amazonaws.com"),
+            ("cn-north-1", "amazonaws.com.cn"),
+            ("eusc-de-east-1", "amazonaws.eu"),
+            ("us-iso-east-1", "c2s.ic.gov"),
+            ("us-isob-east-1", "sc2s.sgov.gov"),
+        ] {
+            assert_eq!(Region::parse(region).unwrap().domain(), domain);
+        }
+    }
+
+    #[test]
+    fn regions_of_hosts() {
+        for (host, region) in [
+            ("bkt.s3.eu-west-1.amazonaws.com", Some("eu-west-1")),
+            ("bkt.s3-eu-west-1.amazonaws.com", Some("eu-west-1")),
+            ("S3.dualstack.us-gov-west-1.amazonaws.com", Some("us-gov-west-1")),
+            ("s3.cn-north-1.amazonaws.com.cn", Some("cn-north-1")),
+            ("bkt.s3.amazonaws.com", None),
+            ("eu-west-1.example.com", None),
+            ("s3.eu-west-1.evilamazonaws.com", None),
+        ] {
+            let found = Region::of_host(host);
+            assert_eq!(found.as_ref().map(Region::as_str), region, "{host}");
         }
     }
 }

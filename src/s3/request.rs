@@ -25,10 +25,15 @@ pub(super) struct Request<'a> {
 impl<'a> Request<'a> {
     /// A request about an object, without a body.
     pub(super) fn object(method: Method, bucket: &'a Bucket, key: &'a S3Key) -> Self {
+        Self { key: Some(key), ..Self::bucket(method, bucket) }
+    }
+
+    /// A request about a bucket, without a body.
+    pub(super) fn bucket(method: Method, bucket: &'a Bucket) -> Self {
         Self {
             method,
             bucket,
-            key: Some(key),
+            key: None,
             query: Vec::new(),
             headers: Vec::new(),
             payload: Payload::None,

@@ -13,9 +13,10 @@ use smol::Timer;
 use crate::s3::checksum::etag_of_parts;
 use crate::s3::client::random;
 use crate::s3::error::{Answer, Cause};
-use crate::s3::error_document::{ErrorDocument, text_of};
+use crate::s3::error_document::ErrorDocument;
 use crate::s3::request::Request;
 use crate::s3::upload::{Parts, Payload, Upload};
+use crate::s3::xml::Reader;
 use crate::s3::{Bucket, Client, Error, S3Key};
 
 impl Client {
@@ -52,9 +53,11 @@ impl Multipart {
         let answered = client.request(request).await?;
         let host = answered.host.clone();
         let body = client.finish(answered).await;
-        let id = text_of(&String::from_utf8_lossy(&body), "UploadId");
-        let Some(id) = id.filter(|id| !id.is_empty()) else {
-            return Err(Error::new(target, host, 1, Cause::Lacking("UploadId")));
+        let body = String::from_utf8_lossy(&body);
+        let mut reader = Reader::new(&body);
+        reader.enter("UploadId");
+        let (id, true) = reader.text() else {
+            return Err(Error::new(target, host, 1, Cause::Unexpected("it has no UploadId")));
         };
         let (client, bucket, key) = (client.clone(), bucket.clone(), key.clone());
         Ok(Self { client, bucket, key, id, complete: false })
@@ -93,7 +96,7 @@ impl Multipart {
         let etag = answered.answer.headers().get(ETAG);
         let etag = etag.and_then(|etag| Some(etag.to_str().ok()?.to_owned()));
         self.client.finish(answered).await;
-        etag.ok_or_else(|| Error::new(target, host, 1, Cause::Lacking("ETag")))
+        etag.ok_or_else(|| Error::new(target, host, 1, Cause::Unexpected("it has no ETag")))
     }
 
     /// Has S3 make the object of its parts.
@@ -108,7 +111,7 @@ impl Multipart {
             };
             let undecided = match error.cause() {
                 Cause::Answer(answer) => answer.status == 200 && error.is_transient(),
-                Cause::Lacking(_) => true,
+                Cause::Unexpected(_) => true,
                 _ => false,
             };
             if undecided && tries < retry.tries {
@@ -136,7 +139,7 @@ impl Multipart {
         let document = ErrorDocument::parse(&body);
         let cause = match document.code {
             Some(_) => Cause::Answer(Box::new(Answer::new(200, &head, document))),
-            None => Cause::Lacking("result"),
+            None => Cause::Unexpected("it has no result"),
         };
         Err(Error::new(target, host, tries, cause))
     }
@@ -144,16 +147,8 @@ impl Multipart {
     /// Whether the object that these parts make is at its place.
     async fn is_there(&self, etags: &[String]) -> bool {
         let Some(wanted) = etag_of_parts(etags) else { return false };
-        let request = Request::object(Method::HEAD, &self.bucket, &self.key);
-        match self.client.request(request).await {
-            Ok(answered) => {
-                let found = answered.answer.headers().get(ETAG);
-                let same = found.is_some_and(|etag| etag.as_bytes() == wanted.as_bytes());
-                self.client.finish(answered).await;
-                same
-            }
-            Err(_) => false,
-        }
+        let found = self.client.head(&self.bucket, &self.key).await;
+        found.is_ok_and(|found| found.etag == Some(wanted))
     }
 }
 

@@ -1,5 +1,6 @@
 //! PutObject.
 
+use futures_lite::FutureExt;
 use hyper::Method;
 
 use crate::s3::request::Request;
@@ -11,7 +12,8 @@ impl Client {
     /// them are there S3 shows nothing of it.
     pub async fn write(&self, bucket: &Bucket, key: &S3Key, body: Upload) -> Result<(), Error> {
         if body.length() > Parts::SMALLEST {
-            return self.write_in_parts(bucket, key, &body).await;
+            // Apart, so that small writes do not carry its size.
+            return self.write_in_parts(bucket, key, &body).boxed_local().await;
         }
         let request = Request::object(Method::PUT, bucket, key).with_payload(body.whole());
         let answered = self.request(request).await?;

@@ -21,12 +21,11 @@ impl Client {
         key: &S3Key,
         seconds: u32,
     ) -> Result<String, Error> {
-        let super::Settings { endpoint, region, credentials, .. } = &self.0.settings;
-        let request = Request::object(Method::GET, bucket, key);
-        let location = endpoint.locate(region, request.bucket, request.key, &request.query);
-        let now = (self.0.clock)();
-        let signer = Signer::new(credentials, Scope::new(Moment::from(now), region.as_str(), "s3"));
-        Ok(url(&location, &signer, lifetime(seconds, now, None)))
+        let course = self.course(&Request::object(Method::GET, bucket, key));
+        let now = self.0.io.clock.now();
+        let scope = Scope::new(Moment::from(now), course.region.as_str(), "s3");
+        let signer = Signer::new(&self.0.settings.credentials, scope);
+        Ok(url(&course.location, &signer, lifetime(seconds, now, None)))
     }
 }
 
@@ -58,7 +57,7 @@ fn lifetime(wanted: u32, now: SystemTime, credentials_end: Option<SystemTime>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::s3::{Credentials, Endpoint};
+    use crate::s3::{Credentials, Origin};
     use crate::secret::Secret;
     use std::time::UNIX_EPOCH;
 
@@ -76,12 +75,8 @@ mod tests {
         };
         let moment = Moment::from(at(1_369_353_600));
         let signer = Signer::new(&credentials, Scope::new(moment, "us-east-1", "s3"));
-        let Ok(Endpoint::Server(origin)) =
-            Endpoint::parse("https://examplebucket.s3.amazonaws.com")
-        else {
-            panic!()
-        };
-        let location = Location { origin, path: "/test.txt".into(), query: String::new() };
+        let origin = Origin::https("examplebucket.s3.amazonaws.com".into());
+        let location = Location { origin, path: "/test.txt".into(), query: Vec::new() };
         let url = url(&location, &signer, 86_400);
         assert!(
             url.starts_with("https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=")

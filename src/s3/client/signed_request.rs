@@ -35,13 +35,11 @@ pub(super) fn signed_request(
     headers.extend(request.headers.iter().cloned());
     let to_sign: Vec<(&str, &str)> =
         headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let query: Vec<(&str, &str)> =
-        request.query.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let canonical = CanonicalRequest::new(&RequestToSign {
         method: request.method.as_str(),
         path: &location.path,
         path_rule: PathRule::AsSent,
-        query: &query,
+        query: &location.query(),
         headers: &to_sign,
         payload: &hash,
     });
@@ -60,10 +58,8 @@ pub(super) fn signed_request(
         headers.push(("content-length", length.to_string()));
     }
 
-    let Location { path, query, .. } = location;
-    let target = if query.is_empty() { path.clone() } else { format!("{path}?{query}") };
-    let target =
-        PathAndQuery::try_from(target).map_err(|_| Cause::Unsendable("the object's key"))?;
+    let target = PathAndQuery::try_from(location.target())
+        .map_err(|_| Cause::Unsendable("the object's key"))?;
     let headers = header_map(headers)?;
     let body = payload.body(chunked.then_some((signer, signature)));
     let mut signed = hyper::Request::new(body);

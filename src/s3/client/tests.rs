@@ -1,24 +1,32 @@
 //! The client against a server that is scripted byte by byte.
 
+mod actions;
+mod courses;
 mod downloads;
 mod failures;
 mod multipart;
+mod proxies;
 mod reads;
 mod server;
+mod times;
 mod writes;
 
 use std::future::Future;
 use std::time::{Duration, UNIX_EPOCH};
 
-use smol::stream;
+use smol::{LocalExecutor, stream};
 
 use self::server::{Received, Reply, Server};
 use super::*;
 use crate::s3::signing::{CanonicalRequest, PathRule, PayloadHash, RequestToSign};
-use crate::s3::{Bucket, Phase, ReadRange, S3Key, Upload};
+use crate::s3::{
+    Bucket, BucketOwner, Credentials, Endpoint, Phase, ReadRange, Retry, Roots, S3Key, Upload,
+};
 use crate::secret::Secret;
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+/// 2013-05-24, in seconds since 1970.
+const NOW: u64 = 1_369_353_600;
 const TOKEN: &str = "the/session+token==";
 
 fn credentials() -> Credentials {
@@ -33,6 +41,7 @@ fn settings(url: &str) -> Settings {
     Settings {
         endpoint: Endpoint::parse(url).unwrap(),
         region: Region::parse("eu-west-1").unwrap(),
+        bucket_owner: None,
         credentials: credentials(),
         timeouts: Timeouts::default(),
         retry: Retry { base: Duration::ZERO, ..Retry::default() },
@@ -45,13 +54,20 @@ fn with_client<T, F: Future<Output = T>>(
     roots: Roots,
     act: impl FnOnce(Client) -> F,
 ) -> T {
+    with_io(roots, Network::default(), NOW, |io| act(Client::new(settings, io)))
+}
+
+/// Lets `act` use this world, whose clock stands at `now`.
+fn with_io<T, F: Future<Output = T>>(
+    roots: Roots,
+    network: Network,
+    now: u64,
+    act: impl FnOnce(Io) -> F,
+) -> T {
     let executor = Rc::new(LocalExecutor::new());
-    let io = Io {
-        executor: executor.clone(),
-        clock: Rc::new(|| UNIX_EPOCH + Duration::from_secs(1_369_353_600)),
-        roots,
-    };
-    smol::block_on(executor.run(act(Client::new(settings, io))))
+    let clock = Rc::new(move || UNIX_EPOCH + Duration::from_secs(now));
+    let io = Io::new(executor.clone(), clock, roots, network);
+    smol::block_on(executor.run(act(io)))
 }
 
 fn with_server<T, F: Future<Output = T>>(server: &Server, act: impl FnOnce(Client) -> F) -> T {
@@ -97,6 +113,11 @@ fn upload(length: u64, content: &[u8], piece: usize) -> Upload {
 
 /// Signs what the server has got as the client should have, and compares; gives the signature.
 fn verify_signature(received: &Received) -> String {
+    verify_signature_for(received, NOW, "eu-west-1")
+}
+
+/// The same for another time and region.
+fn verify_signature_for(received: &Received, now: u64, region: &str) -> String {
     let authorization = received.header("authorization").unwrap();
     let fields = authorization.strip_prefix("AWS4-HMAC-SHA256 ").unwrap();
     let field = |name: &str| fields.split(", ").find_map(|field| field.strip_prefix(name)).unwrap();
@@ -110,7 +131,8 @@ fn verify_signature(received: &Received) -> String {
         let is_signed = headers.iter().any(|(signed, _)| signed == name);
         assert_eq!(must_be_signed, is_signed, "{name}");
     }
-    assert_eq!(received.header("x-amz-date"), Some("20130524T000000Z"));
+    let moment = Moment::from(UNIX_EPOCH + Duration::from_secs(now));
+    assert_eq!(received.header("x-amz-date"), Some(moment.basic().as_str()));
     assert_eq!(received.header("x-amz-security-token"), Some(TOKEN));
     let payload = match received.header("x-amz-content-sha256").unwrap() {
         "UNSIGNED-PAYLOAD" => PayloadHash::Unsigned,
@@ -121,8 +143,7 @@ fn verify_signature(received: &Received) -> String {
         }
     };
     let credentials = credentials();
-    let moment = Moment::from(UNIX_EPOCH + Duration::from_secs(1_369_353_600));
-    let signer = Signer::new(&credentials, Scope::new(moment, "eu-west-1", "s3"));
+    let signer = Signer::new(&credentials, Scope::new(moment, region, "s3"));
     let (path, query) = received.path.split_once('?').unwrap_or((&received.path, ""));
     // All that the values here have encoded.
     let query = query.replace("%2B", "+");
@@ -144,7 +165,7 @@ fn verify_signature(received: &Received) -> String {
 fn verify_chunks(received: &Received) -> Vec<u8> {
     let seed = verify_signature(received);
     let credentials = credentials();
-    let moment = Moment::from(UNIX_EPOCH + Duration::from_secs(1_369_353_600));
+    let moment = Moment::from(UNIX_EPOCH + Duration::from_secs(NOW));
     let signer = Signer::new(&credentials, Scope::new(moment, "eu-west-1", "s3"));
     let mut chunks = signer.chunks(seed);
     let (mut content, mut rest) = (Vec::new(), received.body.as_slice());

@@ -30,9 +30,37 @@ fn encode_bytes(bytes: &[u8], keep_slash: bool) -> String {
     encoded
 }
 
+/// The reverse of both. What is no `%` with two digits stays as it is.
+pub fn decode(text: &str) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let digit = |index| char::from(*after.get(index)?).to_digit(16);
+        match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push((high << 4 | low) as u8);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            _ => {
+                decoded.push(first);
+                rest = after;
+            }
+        }
+    }
+    decoded
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn decoding_reverses() {
+        for text in ["a b", "100%", "ሴ\u{7f}/+"] {
+            assert_eq!(decode(&encode(text)), text.as_bytes());
+        }
+        assert_eq!(decode("%2f%zz%4%"), b"/%zz%4%");
+    }
 
     #[test]
     fn what_users_put_into_keys() {

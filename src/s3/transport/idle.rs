@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::{Connection, Timeouts};
-use crate::s3::endpoint::Origin;
+use crate::s3::origin::Origin;
 
 /// At most as many idle connections as a transfer uses at once, whatever they are connected to: what
 /// is idle costs memory here and a slot at the server.

@@ -1,15 +1,18 @@
 //! HTTP/1.1 connections to an S3 server, over TCP or TLS.
 
 mod connection;
+mod connector;
 mod idle;
 mod stream;
 mod tls;
+mod tunnel;
 
 pub use tls::{InvalidRoots, Roots};
 
-pub(super) use connection::{Connection, Connector};
+pub(super) use connection::Connection;
+pub(super) use connector::Connector;
 pub(super) use idle::IdleConnections;
-pub(super) use tls::Tls;
+use tls::Tls;
 
 use std::future::Future;
 use std::time::Duration;

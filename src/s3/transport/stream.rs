@@ -11,7 +11,8 @@ use futures_rustls::client::TlsStream;
 use smol::io::{AsyncRead, AsyncWrite};
 use smol::net::TcpStream;
 
-/// A connection's stream. One type for both kinds, so that hyper's code is in the binary once.
+/// A connection's stream. One type for all kinds, so that hyper's and rustls's code is in the binary
+/// once: TLS is over a stream in clear, or over one that TLS has encrypted, to a proxy.
 pub(super) struct Stream {
     inner: Inner,
     activity: Activity,
@@ -19,7 +20,7 @@ pub(super) struct Stream {
 
 enum Inner {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Stream>>),
 }
 
 impl Stream {
@@ -27,7 +28,7 @@ impl Stream {
         Self::new(Inner::Plain(stream))
     }
 
-    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
+    pub(super) fn tls(stream: TlsStream<Stream>) -> Self {
         Self::new(Inner::Tls(Box::new(stream)))
     }
 

@@ -4,14 +4,19 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_rustls::TlsConnector;
 use futures_rustls::pki_types::pem::PemObject;
-use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
+use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor, UnixTime};
 use futures_rustls::rustls::client::Resumption;
 use futures_rustls::rustls::crypto::{CryptoProvider, KeyProvider, ring};
 use futures_rustls::rustls::sign::SigningKey;
-use futures_rustls::rustls::{self, ClientConfig, RootCertStore};
+use futures_rustls::rustls::time_provider::TimeProvider;
+use futures_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
+
+use crate::s3::error::CertificateTime;
 
 /// The certificate authorities that are trusted: Mozilla's, and others of one's own.
 #[derive(Debug, Clone, Default)]
@@ -65,34 +70,83 @@ impl std::error::Error for InvalidRoots {}
 
 /// The TLS configuration, made when it is first needed: an installation that speaks http only never
 /// pays for it.
-pub(in crate::s3) struct Tls {
+pub(super) struct Tls {
     roots: Roots,
     connector: OnceCell<TlsConnector>,
+    /// What the connector takes for the time.
+    now: Arc<HandshakeTime>,
 }
 
 impl Tls {
-    pub(in crate::s3) fn new(roots: Roots) -> Self {
-        Self { roots, connector: OnceCell::new() }
+    pub(super) fn new(roots: Roots) -> Self {
+        Self { roots, connector: OnceCell::new(), now: Arc::default() }
     }
 
-    pub(super) fn connector(&self) -> io::Result<TlsConnector> {
+    /// For handshakes that begin now.
+    pub(super) fn connector(&self, now: SystemTime) -> io::Result<TlsConnector> {
+        self.now.set(now);
         if let Some(connector) = self.connector.get() {
             return Ok(connector.clone());
         }
+        let connector = self.make_connector(self.now.clone())?;
+        Ok(self.connector.get_or_init(|| connector).clone())
+    }
+
+    /// For one handshake at another time. It shares no sessions with the others, where a certificate
+    /// that was taken once would be taken again.
+    pub(super) fn connector_at(&self, time: SystemTime) -> io::Result<TlsConnector> {
+        let at = Arc::new(HandshakeTime::default());
+        at.set(time);
+        self.make_connector(at)
+    }
+
+    fn make_connector(&self, time: Arc<HandshakeTime>) -> io::Result<TlsConnector> {
         let mut roots = RootCertStore::empty();
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         roots.extend(self.roots.own.iter().cloned());
         // The provider is named: a process-wide default might not have been set.
         let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
-        let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+        let mut config = ClientConfig::builder_with_details(Arc::new(provider), time)
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
             .with_root_certificates(roots)
             .with_no_client_auth();
         // There are one or two hosts: the default of 256 sessions would only hold memory.
         config.resumption = Resumption::in_memory_sessions(8);
-        let connector = TlsConnector::from(Arc::new(config));
-        Ok(self.connector.get_or_init(|| connector).clone())
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+}
+
+/// The time that certificates are judged by, in seconds since 1970.
+#[derive(Debug, Default)]
+struct HandshakeTime(AtomicU64);
+
+impl HandshakeTime {
+    fn set(&self, time: SystemTime) {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.0.store(since.as_secs(), Ordering::Relaxed);
+    }
+}
+
+impl TimeProvider for HandshakeTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        let since = Duration::from_secs(self.0.load(Ordering::Relaxed));
+        Some(UnixTime::since_unix_epoch(since))
+    }
+}
+
+/// Whether a handshake failed for nothing but the time, and for which.
+pub(super) fn certificate_time(error: &io::Error) -> Option<CertificateTime> {
+    let at = |time: &UnixTime| UNIX_EPOCH + Duration::from_secs(time.as_secs());
+    match error.get_ref()?.downcast_ref()? {
+        rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext {
+            time,
+            not_before,
+        }) => Some(CertificateTime { now: at(time), bound: at(not_before), expired: false }),
+        rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { time, not_after }) => {
+            Some(CertificateTime { now: at(time), bound: at(not_after), expired: true })
+        }
+        _ => None,
     }
 }
 

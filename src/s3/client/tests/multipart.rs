@@ -194,5 +194,5 @@ fn what_is_no_s3_server_is_told() {
     let error = with_server(&server, async |client| {
         client.write(&bucket(), &key("k"), body).await.unwrap_err()
     });
-    assert!(error.to_string().contains("has no UploadId"), "{error}");
+    assert!(error.to_string().contains("it has no UploadId"), "{error}");
 }

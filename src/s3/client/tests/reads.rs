@@ -95,6 +95,8 @@ fn a_connection_is_used_again() {
     let server = Server::start(vec![vec![
         ok("one"),
         error_answer("404 Not Found", "NoSuchKey"),
+        // The client asks for what is there instead.
+        error_answer("403 Forbidden", "AccessDenied"),
         ok(""),
         ok("two"),
     ]]);
@@ -105,7 +107,7 @@ fn a_connection_is_used_again() {
         client.write(&bucket(), &key("k"), body).await.unwrap();
         assert_eq!(client.read_all(&bucket(), &key("k"), 9).await.unwrap(), "two");
     });
-    assert_eq!(server.received().len(), 4);
+    assert_eq!(server.received().len(), 5);
 }
 
 #[test]

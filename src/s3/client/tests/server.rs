@@ -20,6 +20,9 @@ pub(super) enum Reply {
     Close,
     /// Only its head is read, and then nothing more happens until the server ends.
     Ignore,
+    /// It is read whole, these bytes are the answer, and then TLS begins: a proxy and the server
+    /// behind it.
+    Encrypt(Vec<u8>, Arc<ServerConfig>),
 }
 
 /// A request as it came over the wire.
@@ -59,15 +62,13 @@ impl Server {
 
     /// As [`Server::start`] over TLS; with the certificate that vouches for the server, in PEM.
     pub(super) fn start_tls(connections: Vec<Vec<Reply>>) -> (Self, String) {
-        let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".into()]).unwrap();
-        let key = PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der());
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certified.cert.der().clone()], PrivateKeyDer::from(key))
-            .unwrap();
-        (Self::serve(connections, Some(Arc::new(config))), certified.cert.pem())
+        let (config, authority) = certified("127.0.0.1", None);
+        (Self::start_tls_with(connections, config), authority)
+    }
+
+    /// As [`Server::start_tls`] with another certificate.
+    pub(super) fn start_tls_with(connections: Vec<Vec<Reply>>, config: Arc<ServerConfig>) -> Self {
+        Self::serve(connections, Some(config))
     }
 
     /// Any number of connections, each request answered by itself.
@@ -90,7 +91,7 @@ impl Server {
                                 let _ = stream.read(&mut [0]);
                                 return;
                             }
-                            Reply::Close | Reply::Ignore => return,
+                            Reply::Close | Reply::Ignore | Reply::Encrypt(..) => return,
                         }
                     }
                 });
@@ -143,6 +144,26 @@ impl Server {
     }
 }
 
+/// A certificate for `name`, and what vouches for it, in PEM; valid between the beginnings of two
+/// years, or always.
+pub(super) fn certified(name: &str, years: Option<(i32, i32)>) -> (Arc<ServerConfig>, String) {
+    let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    if let Some((from, to)) = years {
+        params.not_before = rcgen::date_time_ymd(from, 1, 1);
+        params.not_after = rcgen::date_time_ymd(to, 1, 1);
+    }
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::from(key))
+        .unwrap();
+    (Arc::new(config), certificate.pem())
+}
+
 /// Serves one connection; gives it back where it should stay open.
 fn play(
     mut stream: Box<dyn Stream>,
@@ -150,10 +171,7 @@ fn play(
     replies: Vec<Reply>,
     sender: &mpsc::Sender<Received>,
 ) -> Option<Box<dyn Stream>> {
-    if replies.is_empty() {
-        // Lets a handshake come to its end.
-        let _ = stream.read(&mut [0]);
-    }
+    let ends_in_handshake = matches!(replies.last(), None | Some(Reply::Encrypt(..)));
     for reply in replies {
         let with_body = !matches!(reply, Reply::Ignore);
         let request = read_request(&mut *stream, connection, with_body)?;
@@ -169,7 +187,17 @@ fn play(
             }
             Reply::Close => return None,
             Reply::Ignore => return Some(stream),
+            Reply::Encrypt(bytes, config) => {
+                stream.write_all(&bytes).unwrap();
+                stream.flush().unwrap();
+                let connection = ServerConnection::new(config).unwrap();
+                stream = Box::new(StreamOwned::new(connection, stream));
+            }
         }
+    }
+    if ends_in_handshake {
+        // Lets it come to its end.
+        let _ = stream.read(&mut [0]);
     }
     None
 }
