@@ -281,15 +281,17 @@ fn archives_that_cannot_be_installed_leave_nothing() {
 
 #[test]
 fn a_connection_that_is_cut_does_not_install_half_a_model() {
-    let gateway = gateway();
+    let gateway = plan().set("SAPT_SYNC_WINDOW_S", "0").start();
     let large = vec![7; 200_000];
     gateway.put_model("m.tar", &models::archive(&[("model.onnx", &large)]));
     // However often it is tried again.
     for _ in 0..20 {
         gateway.s3.fail_next(Method::Get, Fault::Truncate(100));
     }
-    let failure = failed(&gateway, "loadModel", json!({"name": "m", "s3_filename": "m.tar"}));
-    failure.says("S3_ERROR", &["cut off after"]);
+    let params = json!({"name": "m", "s3_filename": "m.tar"});
+    gateway.command(&request("1", "loadModel", &params));
+    let result = gateway.wait_for_value(5704, |value| value["id"] == "1");
+    Failure::of(&result, &json!("1")).says("S3_ERROR", &["cut off after"]);
     assert_eq!((tree(&gateway), names(&gateway)), (vec![], vec![]));
     finish(gateway);
 }

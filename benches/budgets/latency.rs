@@ -80,7 +80,9 @@ pub(crate) fn calls(sapt: &Path, table: &mut Table) {
     let pixels: Bytes = (0..TENSOR / 4).flat_map(|at| ((at % 256) as f32).to_le_bytes()).collect();
     let spec = model.inputs.first().expect("it has an input").clone();
     let tensor = Tensor::new(spec, pixels.clone()).expect("they are as many as it takes");
-    gateway.put_data("pixels.npy", &to_npy(&tensor));
+    let file = to_npy(&tensor);
+    let parts: Vec<Bytes> = file.parts(0..file.length()).collect();
+    gateway.put_data("pixels.npy", &parts.concat());
     gateway.put_data("pixels.raw", &pixels);
     for format in ["npy", "raw"] {
         let predict = format!(

@@ -1,16 +1,24 @@
 //! Reading and writing the data that a location names.
 
+use std::io::Write;
+use std::rc::Rc;
+
 use bytes::Bytes;
+use smol::stream;
 
 use super::context::Context;
 use super::error::Error;
 use super::location::Location;
-use crate::s3::{Bucket, S3Key, Upload};
+use crate::s3::{Bucket, ReadRange, S3Key, Upload};
 use crate::store::Durability;
+use crate::tensor::Encoded;
 
 /// Inputs are at most as large as what the agent takes in one message, and base64 with the JSON
 /// around it makes a third more of it.
 const LARGEST_INPUT: u64 = 700 << 20;
+
+/// What is not larger is uploaded from memory, in bytes.
+const SMALL_OUTPUT: u64 = 1 << 20;
 
 /// All of what is there.
 pub(super) async fn read(context: &Context, location: &Location) -> Result<Bytes, Error> {
@@ -26,18 +34,22 @@ pub(super) async fn read(context: &Context, location: &Location) -> Result<Bytes
     }
 }
 
-/// Writes an output and tells its URL. `content` is made on another thread.
+/// Writes an output and tells its URL.
 pub(super) async fn write(
     context: &Context,
     location: Location,
-    content: impl FnOnce() -> Vec<u8> + Send + 'static,
+    content: Encoded,
 ) -> Result<String, Error> {
     match location {
         Location::File(path) => {
             let store = context.store.clone();
             // Whatever the directory is called here, applications know it as /models.
             let url = format!("file:///models{path}");
-            smol::unblock(move || store.write_data(&path, &content(), Durability::Process)).await?;
+            let write = move |file: &mut dyn Write| {
+                content.parts(0..content.length()).try_for_each(|part| file.write_all(&part))
+            };
+            smol::unblock(move || store.write_data_in_parts(&path, &write, Durability::Process))
+                .await?;
             Ok(url)
         }
         Location::DataDirectory(ref name) => {
@@ -54,6 +66,19 @@ pub(super) async fn write(
     }
 }
 
+/// A URL that whoever has it reads the data with, where it is in S3.
+pub(super) async fn presign(
+    context: &Context,
+    location: &Location,
+    seconds: u32,
+) -> Result<Option<String>, Error> {
+    if let Location::File(_) = location {
+        return Ok(None);
+    }
+    let (bucket, key) = object(context, location)?;
+    Ok(Some(context.s3()?.presign(&bucket, &key, seconds).await?))
+}
+
 /// The key of a file below a prefix of the bucket.
 pub(super) fn storage_key(directory: &str, file: &str) -> Result<S3Key, Error> {
     S3Key::join(directory, file).map_err(|error| {
@@ -67,10 +92,17 @@ async fn put(
     context: &Context,
     bucket: &Bucket,
     key: &S3Key,
-    content: impl FnOnce() -> Vec<u8> + Send + 'static,
+    content: Encoded,
 ) -> Result<(), Error> {
-    let content = smol::unblock(content).await;
-    Ok(context.s3()?.write(bucket, key, Upload::Bytes(content.into())).await?)
+    let length = content.length();
+    let upload = if length <= SMALL_OUTPUT {
+        Upload::Bytes(content.parts(0..length).collect::<Vec<_>>().concat().into())
+    } else {
+        let read: ReadRange =
+            Rc::new(move |range| Box::pin(stream::iter(content.parts(range).map(Ok))));
+        Upload::Read { length, read }
+    };
+    Ok(context.s3()?.write(bucket, key, upload).await?)
 }
 
 fn object(context: &Context, location: &Location) -> Result<(Bucket, S3Key), Error> {

@@ -39,6 +39,7 @@ pub const METHODS: [Entry; 7] = [
             "model_name",
             "input_data_url",
             "output_url",
+            "presign_s",
             "preprocess",
             "capture_enable",
             "capture_id",

@@ -48,20 +48,44 @@ pub(super) async fn pull(
         return Ok(pulled);
     }
     let _place = context.pulls.acquire().await;
-    progress.phase("pulling", None);
-    let (url, mut content) = Content::open(context, &archive.source, &known).await?;
-    let etag = content.etag().map(str::to_owned);
-    let same = |known: &&Version| etag.is_some() && known.url == url && known.etag == etag;
-    if let Some(version) = known.iter().find(same) {
+    let mut reads = 1;
+    loop {
+        progress.phase("pulling", None);
+        match read(context, progress, name, archive, known.clone()).await {
+            Err(Error::S3(error)) if reads < s3::READS && error.is_worth_a_new_read() => {
+                log::info!("{name}: {error}; reading it from its beginning");
+                reads += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Unpacks an archive from its beginning, unless it is one of the versions that are `known`.
+async fn read(
+    context: &Context,
+    progress: &Progress,
+    name: &ModelName,
+    archive: &Archive,
+    mut known: Vec<Version>,
+) -> Result<Pulled, Error> {
+    let (url, mut content) = loop {
+        let version = match open(context, &archive.source, &known).await? {
+            Opened::New(url, content) => break (url, content),
+            Opened::Known(version) => version,
+        };
         if let (Some(wanted), Some(found)) = (&archive.sha256, &version.sha256) {
             let (wanted, found) = (wanted.clone(), found.clone());
             return Err(store::Error::Checksum { wanted, found }.into());
         }
-        if let Some(pulled) = take(context, name, version).await {
+        if let Some(pulled) = take(context, name, &version).await {
             return Ok(pulled);
         }
-    }
+        // Its files are not what they were.
+        known.clear();
+    };
     let now = context.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let etag = content.etag().map(str::to_owned);
     let origin = Origin { url, etag, sha256: archive.sha256.clone(), pulled: now };
     let staging = unpack(context, progress, name, &mut content, origin).await?;
     Ok(Pulled::Staged(Box::new(staging)))
@@ -127,6 +151,56 @@ async fn take(context: &Context, name: &ModelName, version: &Version) -> Option<
     })
 }
 
+/// An archive that was looked at.
+enum Opened {
+    /// It is this version, which is unpacked.
+    Known(Version),
+    /// It is none of those, and has this URL.
+    New(String, Content),
+}
+
+/// Begins to read an archive, unless it is one of the versions that are `known`.
+async fn open(context: &Context, source: &Source, known: &[Version]) -> Result<Opened, Error> {
+    let (bucket, key) = match source {
+        Source::ModelsDirectory(file) => {
+            (context.bucket()?, storage_key(context.storage().models_directory()?, file)?)
+        }
+        Source::Object(bucket, key) => (bucket.clone(), key.clone()),
+        Source::File(path) => {
+            let (store, asked, url) =
+                (context.store.clone(), path.clone(), format!("file://{path}"));
+            let DataFile { file, size, state, .. } =
+                smol::unblock(move || store.open_data(&asked)).await?;
+            let content = Content::File { file: Some(file), length: size, state, url: url.clone() };
+            return Ok(distinguish(url, content, known));
+        }
+    };
+    let (client, url) = (context.s3()?, format!("s3://{bucket}/{key}"));
+    // The newest one; S3 tells by its ETag whether the object is still the same.
+    let newest = known
+        .iter()
+        .filter(|known| known.url == url)
+        .find_map(|known| Some((known, known.etag.as_deref()?)));
+    let object = match newest {
+        None => client.read(&bucket, &key).await?,
+        Some((version, etag)) => match client.read_unless(&bucket, &key, etag).await? {
+            Some(object) => object,
+            None => return Ok(Opened::Known(version.clone())),
+        },
+    };
+    Ok(distinguish(url, Content::Object(Box::new(object)), known))
+}
+
+fn distinguish(url: String, content: Content, known: &[Version]) -> Opened {
+    let etag = content.etag();
+    let same =
+        |known: &&Version| etag.is_some() && known.url == url && known.etag.as_deref() == etag;
+    match known.iter().find(same) {
+        Some(version) => Opened::Known(version.clone()),
+        None => Opened::New(url, content),
+    }
+}
+
 /// An archive that is being read.
 enum Content {
     Object(Box<s3::Object>),
@@ -134,34 +208,6 @@ enum Content {
 }
 
 impl Content {
-    /// Begins to read, and tells the archive's URL.
-    ///
-    /// `known` are the versions that are unpacked: an object that is one of them need not be sent.
-    async fn open(
-        context: &Context,
-        source: &Source,
-        _known: &[Version],
-    ) -> Result<(String, Self), Error> {
-        let (bucket, key) = match source {
-            Source::ModelsDirectory(file) => {
-                let key = storage_key(context.storage().models_directory()?, file)?;
-                (context.bucket()?, key)
-            }
-            Source::Object(bucket, key) => (bucket.clone(), key.clone()),
-            Source::File(path) => {
-                let (store, asked) = (context.store.clone(), path.clone());
-                let opened = smol::unblock(move || store.open_data(&asked)).await?;
-                let DataFile { file, size, state, .. } = opened;
-                let url = format!("file://{path}");
-                let file = Self::File { file: Some(file), length: size, state, url: url.clone() };
-                return Ok((url, file));
-            }
-        };
-        // Known of the same URL: their ETags go into If-None-Match here, once reads take them.
-        let object = context.s3()?.read(&bucket, &key).await?;
-        Ok((format!("s3://{bucket}/{key}"), Self::Object(Box::new(object))))
-    }
-
     fn etag(&self) -> Option<&str> {
         match self {
             Self::Object(object) => object.etag.as_deref(),

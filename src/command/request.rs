@@ -246,9 +246,23 @@ impl Params<'_> {
             model: self.model("model_name")?,
             input: self.input()?,
             output,
+            presign_s: self.presign_s()?,
             preprocess,
             capture,
         })
+    }
+
+    /// S3 lets a URL be valid for a week at most.
+    fn presign_s(&self) -> Result<Option<u32>, Error> {
+        const NAME: &str = "presign_s";
+        let seconds = match self.0.get(NAME) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(seconds) => seconds.as_u64().and_then(|seconds| u32::try_from(seconds).ok()),
+        };
+        match seconds {
+            Some(1..=604_800) => Ok(seconds),
+            _ => Err(Error::Parameter(NAME, "a number of seconds from 1 to 604800".to_owned())),
+        }
     }
 
     fn input(&self) -> Result<Input, Error> {
@@ -429,6 +443,14 @@ mod tests {
             (
                 r#"{"method":"predict","params":{"model_name":"m","input_data_url":"file:///x","aux_data":[{"name":"n","encoding":"JSON","b64_data":"%"}]}}"#,
                 "b64_data",
+            ),
+            (
+                r#"{"method":"predict","params":{"model_name":"m","input_data_url":"file:///x","presign_s":604801}}"#,
+                "presign_s",
+            ),
+            (
+                r#"{"method":"predict","params":{"model_name":"m","input_data_url":"file:///x","presign_s":0}}"#,
+                "604800",
             ),
             (r#"{"config":{"x":1}}"#, "awsRegion"),
         ] {

@@ -60,11 +60,19 @@ pub(super) fn for_cause(cause: &Cause) -> Option<String> {
                 .into()
         }
         Cause::Answer(answer) => return for_answer(answer),
+        Cause::NotTheRest(_) => {
+            "use a server or proxy that answers requests for ranges, or a connection that lasts"
+                .into()
+        }
+        Cause::Checksum { .. } => {
+            "if it stays so, upload the object again, and check proxies in between".into()
+        }
         Cause::Unframed => "use a server or proxy that speaks HTTP/1.1".into(),
         Cause::TooLarge { .. } => "use a smaller object".into(),
         Cause::Timeout(..)
         | Cause::Connection(_)
         | Cause::Truncated { .. }
+        | Cause::Changed { .. }
         | Cause::Source(_)
         | Cause::SourceLength { .. } => return None,
     })

@@ -1,6 +1,7 @@
 //! Requests to S3.
 
 mod course;
+mod presigned_url;
 mod redirect;
 mod settings;
 mod signed_request;
@@ -13,14 +14,16 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
+use futures_lite::FutureExt;
 use http_body_util::BodyExt;
 use hyper::Response;
 use hyper::body::Incoming;
-use smol::Timer;
+use smol::{LocalExecutor, Timer};
 
 use self::course::Course;
 use self::signed_request::signed_request;
 use super::credentials::{Credentials, Provider};
+use super::download::Preference;
 use super::endpoint::Location;
 use super::error::{Answer, Cause, Error};
 use super::error_document::ErrorDocument;
@@ -47,6 +50,7 @@ struct Inner {
     idle: Rc<IdleConnections>,
     /// Where buckets turned out to be.
     regions: RefCell<Vec<(Bucket, Region)>>,
+    preference: Preference,
 }
 
 impl Client {
@@ -54,8 +58,8 @@ impl Client {
     pub fn new(settings: Settings, io: Io) -> Self {
         let credentials = Provider::new(settings.credentials.clone(), &io, settings.retry);
         let connector = Connector::new(&io, settings.timeouts);
-        let (idle, regions) = Default::default();
-        Self(Rc::new(Inner { settings, credentials, io, connector, idle, regions }))
+        let (idle, regions, preference) = Default::default();
+        Self(Rc::new(Inner { settings, credentials, io, connector, idle, regions, preference }))
     }
 
     /// Makes a request until it succeeds or must be given up. Where the object is not there, the
@@ -64,7 +68,8 @@ impl Client {
         let (bucket, key) = (request.bucket, request.key);
         match (self.request_with(&self.0.settings.retry, request).await, key) {
             (Err(error), Some(key)) if error.code() == Some("NoSuchKey") => {
-                Err(error.with_similar(self.similar(bucket, key).await))
+                // Apart, so that not every request carries its size.
+                Err(error.with_similar(self.similar(bucket, key).boxed_local().await))
             }
             (result, _) => result,
         }
@@ -87,7 +92,7 @@ impl Client {
                 Ok(key) => key,
                 Err(error) => return Err(self.error(&request, tries, Cause::Credentials(error))),
             };
-            let mut cause = match self.attempt(&course, &mut request, &key).await {
+            let mut cause = match self.attempt(&course, &request, &key).await {
                 Ok((answer, connection)) => {
                     io.budget.give_back(cost);
                     let host = self.host(&course.location);
@@ -95,25 +100,19 @@ impl Client {
                 }
                 Err(cause) => cause,
             };
-            // What was learned counts for the next request where this one's body is gone.
             if let Cause::Answer(answer) = cause {
                 match self.turn(&mut course, &request, &answer) {
-                    Ok(true) if request.payload.is_whole() => continue,
-                    Ok(_) => cause = Cause::Answer(answer),
+                    Ok(true) => continue,
+                    Ok(false) => cause = Cause::Answer(answer),
                     Err(reason) => cause = Cause::Redirect(answer, reason),
                 }
             }
             // Once more with other credentials, where there are any; this is not counted.
-            if cause.is_about_credentials()
-                && request.payload.is_whole()
-                && !renewed
-                && credentials.rejected(&key).await
-            {
+            if cause.is_about_credentials() && !renewed && credentials.rejected(&key).await {
                 renewed = true;
                 continue;
             }
             let delay = retry.next(tries, &cause, random());
-            let delay = delay.filter(|_| request.payload.is_whole());
             cost = delay.and_then(|_| io.budget.take(&cause));
             match (delay, cost) {
                 (Some(delay), Some(_)) => Timer::after(delay).await,
@@ -134,15 +133,12 @@ impl Client {
     async fn attempt(
         &self,
         course: &Course,
-        request: &mut Request<'_>,
+        request: &Request<'_>,
         credentials: &Credentials,
     ) -> Result<(Response<Incoming>, Connection), Cause> {
         let Inner { connector, idle, .. } = &*self.0;
         let origin = &course.location.origin;
-        // What can be sent only once does not get a connection that may be stale.
-        if request.payload.can_be_sent_again()
-            && let Some(connection) = idle.take(origin, &connector.timeouts).await
-        {
+        if let Some(connection) = idle.take(origin, &connector.timeouts).await {
             match self.exchange(course, request, credentials, connection).await {
                 Err(Cause::Connection(error)) if !error.is_parse() => {}
                 result => return result,
@@ -155,7 +151,7 @@ impl Client {
     async fn exchange(
         &self,
         course: &Course,
-        request: &mut Request<'_>,
+        request: &Request<'_>,
         credentials: &Credentials,
         mut connection: Connection,
     ) -> Result<(Response<Incoming>, Connection), Cause> {
@@ -167,7 +163,7 @@ impl Client {
             .send(signed, &self.0.connector.timeouts)
             .await
             .map_err(|cause| request.payload.take_failure().unwrap_or(cause))?;
-        if answer.status().is_success() {
+        if answer.status().is_success() || request.expects(answer.status()) {
             return Ok((answer, connection));
         }
         let (head, body) = answer.into_parts();
@@ -178,6 +174,15 @@ impl Client {
         let document = ErrorDocument::parse(&without_secrets(&body, credentials));
         let answer = Answer::new(head.status.as_u16(), &head.headers, document);
         Err(Cause::Answer(Box::new(answer)))
+    }
+
+    /// Reads the small body of an answer, and hands back the connection.
+    pub(super) async fn finish(&self, answered: Answered) -> Bytes {
+        let (body, whole) = self.read_small(answered.answer.into_body()).await;
+        if whole {
+            self.0.idle.keep(answered.connection);
+        }
+        body
     }
 
     /// The beginning of a body that should be small, and whether that was all of it.
@@ -225,6 +230,21 @@ impl Client {
         &self.0.settings.timeouts
     }
 
+    /// How this client tries again.
+    pub(super) fn retry(&self) -> &Retry {
+        &self.0.settings.retry
+    }
+
+    /// What drives the work that goes on beside a request.
+    pub(super) fn executor(&self) -> &LocalExecutor<'static> {
+        &self.0.io.executor
+    }
+
+    /// What was found to be faster for downloads, one connection or several.
+    pub(super) fn preference(&self) -> &Preference {
+        &self.0.preference
+    }
+
     /// Where connections wait for their next request.
     pub(super) fn idle(&self) -> &Rc<IdleConnections> {
         &self.0.idle
@@ -241,6 +261,6 @@ fn without_secrets(body: &[u8], credentials: &Credentials) -> String {
 }
 
 /// A random number for delays; nothing secret hangs on it.
-fn random() -> u32 {
+pub(super) fn random() -> u32 {
     fastrand::u32(..)
 }

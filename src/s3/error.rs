@@ -84,6 +84,24 @@ pub enum Cause {
         /// Why no more came.
         error: Option<hyper::Error>,
     },
+    /// Another object was put in its place while it was read.
+    Changed {
+        /// The ETag of the object that was being read.
+        was: String,
+        /// That of the other one, where the answer says so.
+        is: Option<String>,
+    },
+    /// The rest of an object was asked for, and what came is something else: in these words.
+    NotTheRest(String),
+    /// The content is not what S3 has a checksum of.
+    Checksum {
+        /// Which checksum.
+        algorithm: &'static str,
+        /// What S3 has, in hexadecimal.
+        expected: String,
+        /// What the content that came has.
+        computed: String,
+    },
     /// The answer does not say how long its body is, so that its end could not be told from a broken
     /// connection.
     Unframed,
@@ -164,6 +182,23 @@ impl Error {
     /// The HTTP status of the answer, where there was one.
     pub fn status(&self) -> Option<u16> {
         self.0.cause.answer().map(|answer| answer.status)
+    }
+
+    /// Whether another object was put in its place while it was read. All of that one can be read
+    /// from its beginning.
+    pub fn is_changed(&self) -> bool {
+        matches!(self.0.cause, Cause::Changed { .. })
+    }
+
+    /// Whether all of the content came, and is not what S3 has a checksum of. Read from its
+    /// beginning again it may be.
+    pub fn is_corrupted(&self) -> bool {
+        matches!(self.0.cause, Cause::Checksum { .. })
+    }
+
+    /// Whether the object may come whole where it is read from its beginning again.
+    pub fn is_worth_a_new_read(&self) -> bool {
+        self.is_changed() || self.is_corrupted()
     }
 
     /// Whether the same request may succeed later, with nothing changed by the operator.
@@ -271,6 +306,8 @@ impl Cause {
             Self::Resolve(_)
             | Self::Connect { .. }
             | Self::Timeout(..)
+            | Self::Changed { .. }
+            | Self::Checksum { .. }
             | Self::Truncated { .. } => true,
             // A handshake that was cut off is the network's; everything else is configuration.
             Self::Tls(error) => error.kind() != io::ErrorKind::InvalidData,
@@ -284,6 +321,7 @@ impl Cause {
                 ProxyFailure::NotHttp => false,
             },
             Self::Unsendable(_)
+            | Self::NotTheRest(_)
             | Self::CertificateTime(_)
             | Self::Redirect(..)
             | Self::Unexpected(_)
@@ -356,6 +394,21 @@ impl fmt::Display for Cause {
                     None => f.write_str("bytes"),
                 }
             }
+            Self::Changed { was, is } => {
+                write!(f, "the object was replaced while it was read (its ETag was {was}")?;
+                match is {
+                    Some(is) => write!(f, " and is {is} now)"),
+                    None => f.write_str(")"),
+                }
+            }
+            Self::NotTheRest(what) => {
+                write!(f, "the rest of the object was asked for, and the answer has {what}")
+            }
+            Self::Checksum { algorithm, expected, computed } => write!(
+                f,
+                "the content was corrupted: S3 has it with {algorithm} {expected}, and what came \
+                 has {computed}"
+            ),
             Self::Unframed => f.write_str(
                 "the answer has neither a Content-Length nor chunks, its end cannot be verified",
             ),

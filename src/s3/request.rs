@@ -1,7 +1,7 @@
 //! A request to S3 before it is addressed and signed, and its answer.
 
 use hyper::body::Incoming;
-use hyper::{Method, Response};
+use hyper::{Method, Response, StatusCode};
 
 use super::error::Target;
 use super::transport::Connection;
@@ -40,6 +40,29 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// The same with another header, which is signed too.
+    pub(super) fn with_header(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The same with another parameter, not encoded.
+    pub(super) fn with_query(mut self, name: &'static str, value: String) -> Self {
+        self.query.push((name, value));
+        self
+    }
+
+    /// Whether a status that is no success is an answer to what was asked: that an object is still
+    /// the same, or that it ends before the range begins.
+    pub(super) fn expects(&self, status: StatusCode) -> bool {
+        let header = match status {
+            StatusCode::NOT_MODIFIED => "if-none-match",
+            StatusCode::RANGE_NOT_SATISFIABLE => "range",
+            _ => return false,
+        };
+        self.headers.iter().any(|(name, _)| *name == header)
+    }
+
     /// The same with a body.
     pub(super) fn with_payload(self, payload: Payload) -> Self {
         Self { payload, ..self }
@@ -55,7 +78,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// A successful answer, its body not read yet.
+/// An answer that was asked for, its body not read yet.
 pub(super) struct Answered {
     pub(super) answer: Response<Incoming>,
     pub(super) connection: Connection,

@@ -33,6 +33,8 @@ pub struct DataFile {
     /// Tells its content from every other that was or will be there, as an ETag does.
     pub state: String,
 }
+/// Writes what a file shall hold.
+pub type Content<'a> = dyn Fn(&mut dyn Write) -> io::Result<()> + 'a;
 
 impl Store {
     /// Reads a data file of at most `limit` bytes: `data/x` below the root, else `x` below the root.
@@ -82,6 +84,16 @@ impl Store {
         &self,
         path: &DataPath,
         content: &[u8],
+        durability: Durability,
+    ) -> Result<(), Error> {
+        self.write_data_in_parts(path, &|file| file.write_all(content), durability)
+    }
+
+    /// The same with content that is made while it is written. It may be asked for twice.
+    pub fn write_data_in_parts(
+        &self,
+        path: &DataPath,
+        content: &Content<'_>,
         durability: Durability,
     ) -> Result<(), Error> {
         let asked = self.root().join(path.as_str());
@@ -139,7 +151,7 @@ impl Store {
         directory: &OwnedFd,
         name: &Path,
         asked: &Path,
-        content: &[u8],
+        content: &Content<'_>,
         durability: Durability,
     ) -> Result<(), Error> {
         let number = self.next_number();
@@ -174,7 +186,7 @@ fn rename_new(
     temporary: Place<'_>,
     target: Place<'_>,
     asked: &Path,
-    content: &[u8],
+    content: &Content<'_>,
     durability: Durability,
 ) -> Result<(), Error> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
@@ -190,8 +202,13 @@ fn rename_new(
     written
 }
 
-fn fill(mut file: File, asked: &Path, content: &[u8], durability: Durability) -> Result<(), Error> {
-    file.write_all(content).map_err(Error::io("write", asked))?;
+fn fill(
+    mut file: File,
+    asked: &Path,
+    content: &Content<'_>,
+    durability: Durability,
+) -> Result<(), Error> {
+    content(&mut file).map_err(Error::io("write", asked))?;
     file.set_permissions(Permissions::from_mode(0o644))
         .map_err(Error::io("set the mode of", asked))?;
     if durability == Durability::Disk {

@@ -48,7 +48,7 @@ mod room_tests;
 mod swap_tests;
 
 pub use archive::{Extracted, Limits};
-pub use data::{DataFile, Durability};
+pub use data::{Content, DataFile, Durability};
 pub use data_path::{DataPath, InvalidDataPath};
 pub use digest::Sha256;
 pub use entry::Refusal;

@@ -21,7 +21,7 @@ mod shape;
 
 pub use error::{Error, Format};
 pub use input::{read_input, read_inputs};
-pub use output::{OutputFormat, file_name_part, to_json, to_npy};
+pub use output::{Encoded, OutputFormat, file_name_part, to_json, to_npy};
 pub use preprocess::{ChannelOrder, Preprocess, Resize};
 
 /// The type of a tensor's elements, as the agent knows them.

@@ -1,7 +1,9 @@
 //! Tensors as files.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
+use bytes::Bytes;
 use data_encoding::{BASE64, HEXLOWER};
 use sha2::{Digest, Sha256};
 
@@ -25,8 +27,8 @@ impl OutputFormat {
         }
     }
 
-    /// The whole file for a tensor.
-    pub fn encode(self, tensor: &Tensor) -> Vec<u8> {
+    /// The file for a tensor.
+    pub fn encode(self, tensor: &Tensor) -> Encoded {
         match self {
             Self::Json => to_json(tensor),
             Self::Npy => to_npy(tensor),
@@ -34,30 +36,88 @@ impl OutputFormat {
     }
 }
 
+/// How much of a file is made at once, in bytes.
+const PART: usize = 64 * 1024;
+
+/// A tensor's file, of which each part is made when it is needed: the whole of it would take more
+/// memory than the tensor.
+#[derive(Debug, Clone)]
+pub struct Encoded {
+    head: Bytes,
+    data: Bytes,
+    base64: bool,
+    tail: Bytes,
+}
+
+impl Encoded {
+    /// How long the file is, in bytes.
+    pub fn length(&self) -> u64 {
+        (self.head.len() + self.data_length() + self.tail.len()) as u64
+    }
+
+    /// The bytes of a range of the file, in small parts.
+    pub fn parts(&self, range: Range<u64>) -> impl Iterator<Item = Bytes> + use<> {
+        let (file, mut place) = (self.clone(), range.start);
+        std::iter::from_fn(move || {
+            let left = range.end.checked_sub(place).filter(|left| *left > 0)?;
+            let part = file.at(place, usize::try_from(left).unwrap_or(PART).min(PART))?;
+            place += part.len() as u64;
+            Some(part)
+        })
+    }
+
+    /// What is at a place of the file, at most `most` bytes of it. None at its end only.
+    fn at(&self, place: u64, most: usize) -> Option<Bytes> {
+        let place = usize::try_from(place).ok()?;
+        let cut = |part: &Bytes, from: usize| part.slice(from..part.len().min(from + most.max(1)));
+        let Some(place) = place.checked_sub(self.head.len()) else {
+            return Some(cut(&self.head, place));
+        };
+        let Some(place) = place.checked_sub(self.data_length()) else {
+            return Some(if self.base64 {
+                self.base64_at(place, most.max(1))
+            } else {
+                cut(&self.data, place)
+            });
+        };
+        (place < self.tail.len()).then(|| cut(&self.tail, place))
+    }
+
+    fn data_length(&self) -> usize {
+        if self.base64 { BASE64.encode_len(self.data.len()) } else { self.data.len() }
+    }
+
+    /// Each four characters stand for three bytes.
+    fn base64_at(&self, place: usize, most: usize) -> Bytes {
+        let end = self.data_length().min(place + most);
+        let data = self.data.slice(place / 4 * 3..self.data.len().min(end.div_ceil(4) * 3));
+        let groups = Bytes::from(BASE64.encode(&data).into_bytes());
+        groups.slice(place % 4..place % 4 + end - place)
+    }
+}
+
 /// A tensor as `{"name","type","shape","b64_data"}`, where `type` is the number of the agent's enum
 /// and a name that is not UTF-8 is escaped as in [`file_name_part`].
-pub fn to_json(tensor: &Tensor) -> Vec<u8> {
+pub fn to_json(tensor: &Tensor) -> Encoded {
     let name = miniserde::json::to_string(&*tensor.spec.name_text());
-    let base64_length = BASE64.encode_len(tensor.data.len());
-    let mut json =
-        String::with_capacity(base64_length + name.len() + tensor.spec.shape.len() * 12 + 64);
-    // Writing to a String cannot fail.
-    let _ = write!(
-        json,
+    let head = format!(
         "{{\"name\":{name},\"type\":{},\"shape\":{},\"b64_data\":\"",
         tensor.spec.element.to_wire(),
         shape::Listed(&tensor.spec.shape),
     );
-    BASE64.encode_append(&tensor.data, &mut json);
-    json.push_str("\"}");
-    json.into_bytes()
+    Encoded {
+        head: head.into(),
+        data: tensor.data.clone(),
+        base64: true,
+        tail: Bytes::from_static(b"\"}"),
+    }
 }
 
 /// A tensor as a numpy array file of version 1.0, byte for byte as numpy writes it.
 ///
 /// Where the shape does not account for the bytes, as with an agent that leaves a dimension
 /// dynamic, the array is written flat, so that numpy opens it all the same.
-pub fn to_npy(tensor: &Tensor) -> Vec<u8> {
+pub fn to_npy(tensor: &Tensor) -> Encoded {
     let element = tensor.spec.element;
     let length = tensor.data.len();
     let (descr, shape): (&str, Vec<usize>) =
@@ -70,11 +130,12 @@ pub fn to_npy(tensor: &Tensor) -> Vec<u8> {
         } else {
             ("|u1", vec![length])
         };
-    let header = npy_header(descr, &shape);
-    let mut file = Vec::with_capacity(header.len() + length);
-    file.extend_from_slice(&header);
-    file.extend_from_slice(&tensor.data);
-    file
+    Encoded {
+        head: npy_header(descr, &shape).into(),
+        data: tensor.data.clone(),
+        base64: false,
+        tail: Bytes::new(),
+    }
 }
 
 /// The bytes before the elements (numpy, `numpy.lib.format`, version 1.0).
@@ -152,8 +213,22 @@ mod tests {
     use super::super::npy::tests::fixture;
     use super::super::{ElementType, TensorSpec};
     use super::*;
-    use bytes::Bytes;
     use std::collections::HashSet;
+
+    /// All of a file, made in parts of `most` bytes.
+    fn parts(file: &Encoded, most: usize) -> Vec<u8> {
+        let mut whole = Vec::new();
+        while let Some(part) = file.at(whole.len() as u64, most) {
+            assert!((1..=most).contains(&part.len()));
+            whole.extend_from_slice(&part);
+        }
+        assert_eq!(whole.len() as u64, file.length());
+        whole
+    }
+
+    fn whole(file: Encoded) -> Vec<u8> {
+        file.parts(0..file.length()).collect::<Vec<_>>().concat()
+    }
 
     fn tensor(name: &'static [u8], element: ElementType, shape: &[i32], data: Bytes) -> Tensor {
         Tensor {
@@ -166,25 +241,60 @@ mod tests {
     fn json_has_exactly_four_keys() {
         let data = Bytes::from_static(&[1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(
-            String::from_utf8(to_json(&tensor(
+            String::from_utf8(whole(to_json(&tensor(
                 b"out\"1",
                 ElementType::Float32,
                 &[1, 2],
                 data.clone()
-            )))
+            ))))
             .unwrap(),
             r#"{"name":"out\"1","type":5,"shape":[1,2],"b64_data":"AQIDBAUGBwg="}"#
         );
         assert_eq!(
-            String::from_utf8(to_json(&tensor(b"\xffx\n", ElementType::Uint8, &[], Bytes::new())))
-                .unwrap(),
+            String::from_utf8(whole(to_json(&tensor(
+                b"\xffx\n",
+                ElementType::Uint8,
+                &[],
+                Bytes::new()
+            ))))
+            .unwrap(),
             r#"{"name":"%FFx%0A","type":0,"shape":[],"b64_data":""}"#
         );
         let name = "n\u{e4}\u{1}\n".as_bytes();
-        let json = to_json(&tensor(name, ElementType::Int64, &[-1], data));
+        let json = whole(to_json(&tensor(name, ElementType::Int64, &[-1], data)));
         let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert_eq!(value["name"], "n\u{e4}\u{1}\n");
         assert_eq!(value["shape"], serde_json::json!([-1]));
+    }
+
+    #[test]
+    fn parts_of_any_length_are_the_file() {
+        for length in 0..9_u8 {
+            let data: Vec<u8> = (0..length).map(|n| n.wrapping_mul(91)).collect();
+            let tensor =
+                tensor(b"x", ElementType::Uint8, &[i32::from(length)], data.clone().into());
+            let json = String::from_utf8(whole(to_json(&tensor))).unwrap();
+            let encoded = BASE64.encode(&data);
+            assert!(json.ends_with(&format!(r#","b64_data":"{encoded}"}}"#)), "{json}");
+            for file in [to_json(&tensor), to_npy(&tensor)] {
+                let all = whole(file.clone());
+                for most in 1..all.len() {
+                    assert_eq!(parts(&file, most), all);
+                    let range: Vec<Bytes> = file.parts(1..most as u64).collect();
+                    assert_eq!(range.concat(), all[1..most.max(1)]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn large_files_are_made_in_parts() {
+        let data: Bytes = (0..500_000_u32).map(|n| (n / 7) as u8).collect();
+        let tensor = tensor(b"x", ElementType::Uint8, &[500_000], data.clone());
+        let value: serde_json::Value = serde_json::from_slice(&whole(to_json(&tensor))).unwrap();
+        assert!(value["b64_data"] == BASE64.encode(&data));
+        assert!(to_json(&tensor).parts(0..u64::MAX).all(|part| part.len() <= PART));
+        assert!(whole(to_npy(&tensor)).ends_with(&data));
     }
 
     #[test]
@@ -197,11 +307,11 @@ mod tests {
             ("empty", ElementType::Float32, &[1, 0, 6]),
         ] {
             let (file, elements) = fixture(name);
-            assert_eq!(to_npy(&tensor(b"x", element, shape, elements)), file, "{name}");
+            assert_eq!(whole(to_npy(&tensor(b"x", element, shape, elements))), file, "{name}");
         }
         for element in ElementType::ALL {
             let (file, elements) = fixture(&format!("type {}", element.numpy_descr()));
-            assert_eq!(to_npy(&tensor(b"x", element, &[2, 2], elements)), file);
+            assert_eq!(whole(to_npy(&tensor(b"x", element, &[2, 2], elements))), file);
         }
     }
 
@@ -209,14 +319,15 @@ mod tests {
     fn npy_of_a_shape_that_does_not_account_for_the_bytes_is_flat() {
         let (file, elements) = fixture("one dimension");
         for shape in [&[-1][..], &[], &[2, 2], &[i32::MAX, i32::MAX]] {
-            assert_eq!(to_npy(&tensor(b"x", ElementType::Int16, shape, elements.clone())), file);
+            let array = to_npy(&tensor(b"x", ElementType::Int16, shape, elements.clone()));
+            assert_eq!(whole(array), file);
         }
-        let odd = to_npy(&tensor(b"x", ElementType::Int16, &[1], elements.slice(..5)));
+        let odd = whole(to_npy(&tensor(b"x", ElementType::Int16, &[1], elements.slice(..5))));
         assert!(odd.starts_with(b"\x93NUMPY\x01\x00\x76\x00{'descr': '|u1', "));
         assert!(odd.ends_with(&elements[..5]));
         assert_eq!(odd.len(), 128 + 5);
         let deep = to_npy(&tensor(b"x", ElementType::Uint8, &[1; 99], Bytes::from_static(b"a")));
-        assert_eq!((deep.len() - 1) % 64, 0);
+        assert_eq!((deep.length() - 1) % 64, 0);
     }
 
     #[test]
@@ -233,8 +344,8 @@ mod tests {
         }
         let (file, elements) = fixture("one dimension");
         let tensor = tensor(b"x", ElementType::Int16, &[3], elements);
-        assert_eq!(OutputFormat::Npy.encode(&tensor), file);
-        assert_eq!(OutputFormat::Json.encode(&tensor), to_json(&tensor));
+        assert_eq!(whole(OutputFormat::Npy.encode(&tensor)), file);
+        assert_eq!(whole(OutputFormat::Json.encode(&tensor)), whole(to_json(&tensor)));
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Prediction {
     pub input: Input,
     /// Where its outputs go; without it they are returned.
     pub output: Option<Location>,
+    /// For how many seconds outputs in S3 can be read by URLs that are given with them.
+    pub presign_s: Option<u32>,
     /// What is done to pictures.
     pub preprocess: Preprocess,
     /// Whether inputs and outputs are captured.
@@ -58,7 +60,7 @@ pub(super) async fn run(
     prediction: Prediction,
 ) -> Result<Success, Error> {
     let _place = context.predictions.take()?;
-    let Prediction { model: name, input, output, preprocess, capture } = prediction;
+    let Prediction { model: name, input, output, presign_s, preprocess, capture } = prediction;
     progress.phase("reading", None);
     let contents = input::read(context, input).await?;
     let known = restore::model(context, &name, true).await?;
@@ -83,7 +85,7 @@ pub(super) async fn run(
     progress.phase("storing", None);
     let time = context.now();
     let shown = match output {
-        Some(location) => output::store(context, location, &outputs).await?,
+        Some(location) => output::store(context, location, &outputs, presign_s).await?,
         None => output::inline(&outputs, context.value_limit)?,
     };
     let mut details = vec![("output", shown)];

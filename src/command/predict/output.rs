@@ -17,11 +17,13 @@ use crate::tensor::{OutputFormat, Tensor, file_name_part};
 /// What the rest of a result takes beside its inline outputs, in bytes.
 const AROUND: usize = 512;
 
-/// Stores one file or object a tensor, and lists their URLs.
+/// Stores one file or object a tensor, and lists their URLs; with `presign_s`, objects also with one
+/// that can be read without a key for so many seconds.
 pub(super) async fn store(
     context: &Context,
     location: Location,
     outputs: &[Tensor],
+    presign_s: Option<u32>,
 ) -> Result<Value, Error> {
     let names = Names { stamp: context.unique_millisecond(), ..Names::of(&location) };
     let mut urls = Vec::with_capacity(outputs.len());
@@ -35,10 +37,14 @@ pub(super) async fn store(
             again += 1;
         }
         let place = place(&location, &names.name(&part))?;
-        let tensor = tensor.clone();
-        let format = names.format;
-        let url = data::write(context, place, move || format.encode(&tensor)).await?;
-        urls.push(object([("url", text(&url))]));
+        let url = data::write(context, place.clone(), names.format.encode(tensor)).await?;
+        let mut entry = vec![("url", text(&url))];
+        if let Some(seconds) = presign_s
+            && let Some(url) = data::presign(context, &place, seconds).await?
+        {
+            entry.push(("presigned_url", text(&url)));
+        }
+        urls.push(object(entry));
     }
     Ok(list(urls))
 }

@@ -9,10 +9,7 @@ impl Client {
     /// Deletes an object; one that is not there counts as deleted.
     pub async fn delete(&self, bucket: &Bucket, key: &S3Key) -> Result<(), Error> {
         let answered = self.request(Request::object(Method::DELETE, bucket, key)).await?;
-        let (_, whole) = self.read_small(answered.answer.into_body()).await;
-        if whole {
-            self.idle().keep(answered.connection);
-        }
+        self.finish(answered).await;
         Ok(())
     }
 }

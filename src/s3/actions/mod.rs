@@ -4,6 +4,8 @@ mod delete;
 mod get;
 mod head;
 mod list;
+mod multipart;
 mod put;
 
+pub use get::READS;
 pub use list::{Listing, Pages};

@@ -10,13 +10,13 @@ use crate::s3::request::Request;
 use crate::s3::signing::{CanonicalRequest, PathRule, PayloadHash, RequestToSign, Signer};
 use crate::s3::upload::{RequestBody, encoded_length};
 
-/// Writes and signs a request. It takes the content of a payload that is a stream.
+/// Writes and signs a request.
 pub(super) fn signed_request(
     location: &Location,
-    request: &mut Request<'_>,
+    request: &Request<'_>,
     signer: &Signer<'_>,
 ) -> Result<hyper::Request<RequestBody>, Cause> {
-    let payload = &mut request.payload;
+    let payload = &request.payload;
     let hash = payload.hash(location.origin.tls);
     let chunked = hash == PayloadHash::Streaming;
 

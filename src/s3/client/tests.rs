@@ -3,7 +3,9 @@
 mod actions;
 mod courses;
 mod credentials;
+mod downloads;
 mod failures;
+mod multipart;
 mod proxies;
 mod reads;
 pub(in crate::s3) mod server;
@@ -19,7 +21,7 @@ use self::server::{Received, Reply, Server};
 use super::*;
 use crate::s3::signing::{CanonicalRequest, PathRule, PayloadHash, RequestToSign};
 use crate::s3::{
-    Bucket, BucketOwner, ByteStream, Credentials, Endpoint, Phase, Retry, Roots, S3Key, Upload,
+    Bucket, BucketOwner, Credentials, Endpoint, Phase, ReadRange, Retry, Roots, S3Key, Upload,
 };
 use crate::secret::Secret;
 
@@ -98,8 +100,16 @@ fn error_answer(status: &str, code: &str) -> Reply {
     ))
 }
 
-fn parts(parts: Vec<Vec<u8>>) -> ByteStream {
-    Box::pin(stream::iter(parts.into_iter().map(|part| Ok(Bytes::from(part)))))
+/// An upload that is read in pieces of so many bytes.
+fn upload(length: u64, content: &[u8], piece: usize) -> Upload {
+    let content = Bytes::copy_from_slice(content);
+    let read: ReadRange = Rc::new(move |range| {
+        let end = if range.end == length { content.len() } else { range.end as usize };
+        let part = content.slice(range.start as usize..end);
+        let pieces: Vec<_> = part.chunks(piece).map(Bytes::copy_from_slice).map(Ok).collect();
+        Box::pin(stream::iter(pieces))
+    });
+    Upload::Read { length, read }
 }
 
 /// Signs what the server has got as the client should have, and compares; gives the signature.
@@ -117,7 +127,8 @@ fn verify_signature_for(received: &Received, now: u64, region: &str) -> String {
         .map(|name| (name, received.header(name).unwrap()))
         .collect();
     for (name, _) in &received.headers {
-        let must_be_signed = name == "host" || name.starts_with("x-amz-");
+        let must_be_signed = name.starts_with("x-amz-")
+            || ["host", "range", "if-match", "if-none-match"].contains(&name.as_str());
         let is_signed = headers.iter().any(|(signed, _)| signed == name);
         assert_eq!(must_be_signed, is_signed, "{name}");
     }
@@ -135,6 +146,8 @@ fn verify_signature_for(received: &Received, now: u64, region: &str) -> String {
     let credentials = credentials();
     let signer = Signer::new(&credentials, Scope::new(moment, region, "s3"));
     let (path, query) = received.path.split_once('?').unwrap_or((&received.path, ""));
+    // All that the values here have encoded.
+    let query = query.replace("%2B", "+");
     let query: Vec<(&str, &str)> =
         query.split('&').filter_map(|pair| pair.split_once('=')).collect();
     let signature = signer.signature(&CanonicalRequest::new(&RequestToSign {

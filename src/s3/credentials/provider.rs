@@ -70,6 +70,11 @@ impl Provider {
         }
     }
 
+    /// When the credentials end that were given last, where they do and that is known.
+    pub fn expiry(&self) -> Option<SystemTime> {
+        self.known.borrow().held.as_ref().and_then(|(_, validity)| validity.expires)
+    }
+
     /// S3 has refused these credentials: looks whether the source has others by now. Where it has,
     /// [`Provider::current`] gives them, and the request can be signed and sent again.
     pub async fn rejected(&self, used: &Credentials) -> bool {

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use super::{Connection, Timeouts};
 use crate::s3::origin::Origin;
 
-/// At most one idle connection to each origin, and at most four in all: what is idle costs memory
-/// here and a slot at the server.
+/// At most as many idle connections as a transfer uses at once, whatever they are connected to: what
+/// is idle costs memory here and a slot at the server.
 #[derive(Default)]
 pub(in crate::s3) struct IdleConnections(RefCell<Vec<Connection>>);
 
@@ -23,7 +23,8 @@ impl IdleConnections {
         let mut connection = {
             let mut idle = self.0.borrow_mut();
             idle.retain(|connection| !connection.is_closed());
-            let index = idle.iter().position(|connection| connection.origin() == origin)?;
+            // The one that was used last is the least likely to have been closed meanwhile.
+            let index = idle.iter().rposition(|connection| connection.origin() == origin)?;
             idle.remove(index)
         };
         connection.is_ready(timeouts).await.then_some(connection)
@@ -32,7 +33,7 @@ impl IdleConnections {
     /// Keeps a connection whose answer has been read to its end.
     pub(in crate::s3) fn keep(&self, connection: Connection) {
         let mut idle = self.0.borrow_mut();
-        idle.retain(|other| !other.is_closed() && other.origin() != connection.origin());
+        idle.retain(|other| !other.is_closed());
         if connection.is_closed() {
             return;
         }

@@ -51,7 +51,7 @@ pub(in crate::s3) struct Server {
     _ignored: Arc<Mutex<Vec<Box<dyn Stream>>>>,
 }
 
-trait Stream: Read + Write + Send {}
+pub(super) trait Stream: Read + Write + Send {}
 impl<T: Read + Write + Send> Stream for T {}
 
 impl Server {
@@ -69,6 +69,35 @@ impl Server {
     /// As [`Server::start_tls`] with another certificate.
     pub(super) fn start_tls_with(connections: Vec<Vec<Reply>>, config: Arc<ServerConfig>) -> Self {
         Self::serve(connections, Some(config))
+    }
+
+    /// Any number of connections, each request answered by itself.
+    pub(super) fn answering(answer: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (sender, received) = mpsc::channel();
+        let answer = Arc::new(answer);
+        thread::spawn(move || {
+            for (number, mut stream) in listener.incoming().flatten().enumerate() {
+                let (sender, answer) = (sender.clone(), answer.clone());
+                thread::spawn(move || {
+                    while let Some(request) = read_request(&mut stream, number, true) {
+                        let reply = answer(&request);
+                        let _ = sender.send(request);
+                        match reply {
+                            Reply::Send(bytes) => stream.write_all(&bytes).unwrap(),
+                            Reply::Hold(bytes) => {
+                                stream.write_all(&bytes).unwrap();
+                                let _ = stream.read(&mut [0]);
+                                return;
+                            }
+                            Reply::Close | Reply::Ignore | Reply::Encrypt(..) => return,
+                        }
+                    }
+                });
+            }
+        });
+        Self { url, received, _ignored: Arc::default() }
     }
 
     /// As [`Server::start`], over TLS where that is given.
@@ -106,6 +135,11 @@ impl Server {
     /// The next request.
     pub(in crate::s3) fn next(&self) -> Received {
         self.received.recv().unwrap()
+    }
+
+    /// The requests until now.
+    pub(super) fn received_so_far(&self) -> Vec<Received> {
+        self.received.try_iter().collect()
     }
 
     /// All requests, once the script is through.
@@ -173,7 +207,11 @@ fn play(
 }
 
 /// None where the client hung up before the request was whole.
-fn read_request(stream: &mut dyn Stream, connection: usize, with_body: bool) -> Option<Received> {
+pub(super) fn read_request(
+    stream: &mut dyn Stream,
+    connection: usize,
+    with_body: bool,
+) -> Option<Received> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
