@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-/// The time that processes computed, and the most memory that they held, all together.
+/// The time that processes computed, and the most memory that they held, all together. Of a process
+/// that one of them starts itself, as `tar` starts `gzip`, only the time is in it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     pub(crate) cpu: Duration,
