@@ -281,7 +281,7 @@ fn archives_that_cannot_be_installed_leave_nothing() {
 
 #[test]
 fn a_connection_that_is_cut_does_not_install_half_a_model() {
-    let gateway = plan().set("SAPT_SYNC_WINDOW_S", "0").start();
+    let gateway = gateway();
     let large = vec![7; 200_000];
     gateway.put_model("m.tar", &models::archive(&[("model.onnx", &large)]));
     // However often it is tried again.
@@ -289,6 +289,7 @@ fn a_connection_that_is_cut_does_not_install_half_a_model() {
         gateway.s3.fail_next(Method::Get, Fault::Truncate(100));
     }
     let params = json!({"name": "m", "s3_filename": "m.tar"});
+    // That may take longer than a command holds its request.
     gateway.command(&request("1", "loadModel", &params));
     let result = gateway.wait_for_value(5704, |value| value["id"] == "1");
     Failure::of(&result, &json!("1")).says("S3_ERROR", &["cut off after"]);
