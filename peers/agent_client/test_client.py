@@ -15,7 +15,7 @@ import pytest
 from agent_client import agent as peer
 from programs import Sapt
 from results import failed, succeeded
-from s3.servers import BUCKET, Rclone, storage
+from s3.servers import BUCKET, Rclone
 from wire import messages
 
 INPUT = struct.pack("<3f", 0.5, -1.0, 8.0)
@@ -97,7 +97,7 @@ def test_a_model_is_loaded_from_its_directory(tmp_path, edge_core):
         info.size = len(INPUT)
         tar.addfile(info, io.BytesIO(INPUT))
     with contextlib.closing(Rclone(tmp_path)) as server:
-        storage(server).put_object(Bucket=BUCKET, Key="model.tar.gz", Body=packed.getvalue())
+        server.storage().put_object(Bucket=BUCKET, Key="model.tar.gz", Body=packed.getvalue())
         settings = server.settings(SAPT_AWS_S3_MODELS_DIR="/")
         with running(System(tmp_path, edge_core, **settings)) as system:
             loaded = system.command("loadModel", name="compiled", s3_filename="model.tar.gz")
