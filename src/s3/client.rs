@@ -22,6 +22,7 @@ use smol::{LocalExecutor, Timer};
 
 use self::course::Course;
 use self::signed_request::signed_request;
+use super::checksum::Etags;
 use super::credentials::{Credentials, Provider};
 use super::download::Preference;
 use super::endpoint::Location;
@@ -51,6 +52,7 @@ struct Inner {
     /// Where buckets turned out to be.
     regions: RefCell<Vec<(Bucket, Region)>>,
     preference: Preference,
+    etags: Etags,
 }
 
 impl Client {
@@ -58,8 +60,17 @@ impl Client {
     pub fn new(settings: Settings, io: Io) -> Self {
         let credentials = Provider::new(settings.credentials.clone(), &io, settings.retry);
         let connector = Connector::new(&io, settings.timeouts);
-        let (idle, regions, preference) = Default::default();
-        Self(Rc::new(Inner { settings, credentials, io, connector, idle, regions, preference }))
+        let (idle, regions, preference, etags) = Default::default();
+        Self(Rc::new(Inner {
+            settings,
+            credentials,
+            io,
+            connector,
+            idle,
+            regions,
+            preference,
+            etags,
+        }))
     }
 
     /// Makes a request until it succeeds or must be given up. Where the object is not there, the
@@ -238,6 +249,11 @@ impl Client {
     /// What drives the work that goes on beside a request.
     pub(super) fn executor(&self) -> &LocalExecutor<'static> {
         &self.0.io.executor
+    }
+
+    /// What is known of the server's ETags.
+    pub(super) fn etags(&self) -> &Etags {
+        &self.0.etags
     }
 
     /// What was found to be faster for downloads, one connection or several.

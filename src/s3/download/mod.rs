@@ -52,7 +52,7 @@ enum State {
 impl Object {
     /// Begins to read the body of an answer.
     pub(super) fn new(mut source: Source, answered: Answered) -> Result<Self, Error> {
-        let verification = Verification::promised(answered.answer.headers());
+        let verification = Verification::promised(answered.answer.headers(), source.client.etags());
         let body = source.first(answered)?;
         let source = Rc::new(source);
         Ok(Self {
@@ -97,9 +97,10 @@ impl Object {
                 }
                 Ok(None) if self.is_whole() => {
                     self.state = State::Failed;
-                    let verification = self.verification.take();
-                    if let Some(Err(cause)) = verification.map(Verification::finish) {
-                        return Err(self.source.error(1, cause));
+                    if let Some(verification) = self.verification.take() {
+                        verification
+                            .finish(self.source.client.etags())
+                            .map_err(|cause| self.source.error(1, cause))?;
                     }
                     self.state = State::Ended;
                 }
