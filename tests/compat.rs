@@ -286,8 +286,14 @@ fn written_then(case: &Value) -> Vec<String> {
     let mut files: Vec<String> = files.map(|file| file.as_str().unwrap().to_owned()).collect();
     match case["case"].as_str().unwrap() {
         "listModels-two" | "unloadModel-not-loaded" | "loadModel-already-loaded" => Vec::new(),
-        "loadModel-README" | "reloadModel" => {
+        "loadModel-README" => {
             files.push("demo-keras/model.onnx".to_owned());
+            files
+        }
+        // The version before it is kept, too.
+        "reloadModel" => {
+            files.push("demo-keras/model.onnx".to_owned());
+            files.push(".sapt/versions/demo-keras/1/speed.onnx".to_owned());
             files
         }
         _ => files,

@@ -191,7 +191,7 @@ impl Params<'_> {
             (true, true) => {
                 return Err(Error::Parameter("params", "without s3_filename or url".to_owned()));
             }
-            (false, false) => return Err(Error::MissingParameter("s3_filename (or params.url)")),
+            (false, false) => return Err(Error::MissingParameter("s3_filename")),
             (true, false) => Source::ModelsDirectory(self.text("s3_filename")?.to_owned()),
             (false, true) => Source::parse(self.text("url")?)?,
         };
@@ -365,7 +365,7 @@ mod tests {
         assert!(matches!(archive.source, Source::File(path) if path.as_str() == "a b.tar"));
         assert_eq!(archive.sha256.unwrap().to_string(), "ab".repeat(32));
         for (params, part) in [
-            (r#""more":1"#, "params.s3_filename (or params.url) is missing"),
+            (r#""more":1"#, "params.s3_filename is missing"),
             (r#""url":"file:///x","s3_filename":"x""#, "without s3_filename or url"),
             (r#""url":"s3:///x""#, "s3_filename"),
             (r#""url":"https://x/y""#, "https://x/y"),

@@ -30,6 +30,9 @@ enum State {
     Md5(Md5),
 }
 
+/// A checksum's name in S3's headers, and how it begins.
+type Algorithm = (&'static str, fn() -> State);
+
 impl Verification {
     /// What the head of an answer promises about the whole object, by the checksum that is cheapest
     /// to compute; None where it promises nothing.
@@ -38,7 +41,7 @@ impl Verification {
         let composite = headers
             .get("x-amz-checksum-type")
             .is_some_and(|kind| !kind.as_bytes().eq_ignore_ascii_case(b"FULL_OBJECT"));
-        let algorithms: [(&'static str, fn() -> State); 5] = [
+        let algorithms: [Algorithm; 5] = [
             ("crc32", || State::Crc32(crc32fast::Hasher::new())),
             ("crc64nvme", || State::Crc(Crc::new(&CRC64_NVME), 8)),
             ("crc32c", || State::Crc(Crc::new(&CRC32C), 4)),

@@ -15,8 +15,8 @@ use crate::s3::Error;
 const CONNECTIONS: usize = 4;
 
 /// What each of them is asked for at a time, in bytes. As many of these are in memory as there are
-/// connections, and the one that is being consumed.
-const RANGE: u64 = 1024 * 1024;
+/// connections, and the one or two that are being consumed.
+const RANGE: u64 = 768 * 1024;
 
 /// What is given out at a time, in bytes.
 const PIECE: usize = 64 * 1024;
