@@ -1,12 +1,15 @@
 //! What Edge Core gets from `sapt`, message by message, and what the cloud sees of it.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as tests may")]
 
+use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
 use lab::edge_core::{Content, Direction, Exchange, Status};
 use lab::gateway::{DEVICE, Gateway, PATIENCE, Plan};
 use lab::models;
+use lab::program::Program;
 use lab::s3::{Fault, Gate, Method};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -323,12 +326,26 @@ fn no_value_is_longer_than_the_limit() {
     assert_eq!(gateway.edge.violations(), Vec::<String>::new());
 }
 
+/// Stops a program, and returns when none of its threads runs any more.
+fn stop(program: &Program) {
+    program.signal(Signal::STOP);
+    let tasks = format!("/proc/{}/task", program.id());
+    let stopped = |task: &Path| {
+        let stat = fs::read_to_string(task.join("stat")).unwrap_or_default();
+        stat.contains(") T ")
+    };
+    let all = || fs::read_dir(&tasks).unwrap().all(|task| stopped(&task.unwrap().path()));
+    while !all() {
+        thread::yield_now();
+    }
+}
+
 #[test]
 fn what_many_commands_do_fits_into_a_value() {
     let gateway = dispatching().set("SAPT_VALUE_LIMIT", &LIMIT.to_string()).start();
     gateway.wait_for_value(5705, |health| health["agent"]["state"] == "answering");
     let agent = gateway.agent.as_ref().unwrap();
-    agent.signal(Signal::STOP);
+    stop(agent);
     for number in 0..50 {
         let list = format!(r#"{{"id":"{number}-{}","method":"listModels"}}"#, "x".repeat(100));
         assert_eq!(gateway.command(&list)["response"], "request dispatched");

@@ -114,13 +114,15 @@ struct Running {
 impl Running {
     fn show(&self, now: SystemTime) -> Value {
         let number = |bytes| Value::Number(Number::U64(bytes));
+        // Not everything moves bytes.
+        let rate = self.rate.per_second(now).filter(|_| self.bytes > 0);
         object([
             ("id", text(&self.id)),
             ("method", text(&self.method)),
             ("phase", text(self.phase)),
             ("bytes", number(self.bytes)),
             ("total", self.total.map_or(Value::Null, number)),
-            ("rate", self.rate.per_second(now).map_or(Value::Null, number)),
+            ("rate", rate.map_or(Value::Null, number)),
         ])
     }
 }
