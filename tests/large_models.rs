@@ -85,13 +85,11 @@ fn an_object_that_is_replaced_while_it_is_read() {
     gate.release();
     let result = loaded(&gateway);
 
-    // The new one whole, or an error that says so and nothing installed: never a mixture.
-    if result["error"] == "none" {
-        assert_eq!(new.state_of(&model(&gateway)), State::Whole);
-    } else {
-        assert!(result["error"].as_str().unwrap().contains("replaced"), "{result}");
-        assert!(!model(&gateway).exists());
-    }
+    let requests = proxy(&gateway).requests();
+    assert!(requests[1].header("range").is_some() && requests[1].status == Some(412));
+    // It is read anew, and nothing of the old one is left.
+    assert_eq!(result["error"], "none");
+    assert_eq!(new.state_of(&model(&gateway)), State::Whole);
     within_memory(&gateway, idle);
 }
 

@@ -9,11 +9,7 @@
 
 mod support;
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::thread;
-
+use lab::forward_proxy::ForwardProxy;
 use lab::gateway::{BUCKET, Gateway, MODELS, PATIENCE};
 use lab::models;
 use lab::s3::{Fault, Method};
@@ -112,24 +108,25 @@ fn a_missing_object_brings_up_those_that_are_there() {
 #[test]
 fn s3_is_reached_through_a_proxy() {
     for https in [false, true] {
-        let proxy = Proxy::start();
-        let url = format!("http://al:hunter2@{}", proxy.address);
+        let proxy = ForwardProxy::start_with_password("al", "hunter2");
+        let url = format!("http://al:hunter2@{}", proxy.address());
         // Of the customary variables it is the one for the scheme that counts.
         let (variable, other) =
             if https { ("HTTPS_PROXY", "http_proxy") } else { ("http_proxy", "HTTPS_PROXY") };
         let plan = plan().set(variable, &url).set(other, "http://192.0.2.1:9");
         let gateway = if https { plan.with_https() } else { plan }.start();
         load(&gateway, "m", &one(Uint8, &[4]));
-        let heads = proxy.heads.lock().unwrap().clone();
-        assert!(!heads.is_empty());
-        for head in heads {
-            let line = if https { "CONNECT 127.0.0.1:" } else { "GET http://127.0.0.1:" };
-            assert!(head.starts_with(line), "{head}");
-            // `echo -n al:hunter2 | base64`
-            assert!(head.contains("Basic YWw6aHVudGVyMg=="), "{head}");
+        let requests = proxy.requests();
+        assert!(!requests.is_empty());
+        for request in requests {
+            let (method, target) =
+                if https { ("CONNECT", "127.0.0.1:") } else { ("GET", "http://127.0.0.1:") };
+            assert_eq!(request.method, method);
+            assert!(request.target.starts_with(target), "{request:?}");
+            assert_ne!(request.refused, Some(407));
         }
-        assert_eq!(said(&gateway, &format!("through the proxy http://{}", proxy.address)), 1);
-        assert_eq!(said(&gateway, "hunter2"), 0);
+        let name = format!("through the proxy http://{}", proxy.address());
+        assert_eq!((said(&gateway, &name), said(&gateway, "hunter2")), (1, 0));
         finish(gateway);
     }
 }
@@ -166,60 +163,4 @@ fn what_cannot_be_is_told_at_the_start() {
         assert!(said.contains(variable), "{variable}: {said}");
     }
     assert!(!said.contains("hunter2"), "{said}");
-}
-
-/// A forward proxy that remembers the first request of each connection.
-struct Proxy {
-    address: String,
-    heads: Arc<Mutex<Vec<String>>>,
-}
-
-impl Proxy {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let heads = Arc::new(Mutex::new(Vec::new()));
-        let seen = heads.clone();
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                let seen = seen.clone();
-                thread::spawn(move || forward(client.unwrap(), &seen));
-            }
-        });
-        Self { address, heads }
-    }
-}
-
-/// Serves one connection. A request that is no CONNECT goes on as it is, with the whole URL: servers
-/// have to take that (RFC 9112 section 3.2.2).
-fn forward(mut client: TcpStream, seen: &Mutex<Vec<String>>) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        if client.read(&mut byte).unwrap_or(0) == 0 {
-            return;
-        }
-        head.push(byte[0]);
-    }
-    let text = String::from_utf8(head.clone()).unwrap();
-    seen.lock().unwrap().push(text.clone());
-    let target = text.split(' ').nth(1).unwrap();
-    let connects = text.starts_with("CONNECT ");
-    let authority = match target.strip_prefix("http://") {
-        Some(rest) => rest.split('/').next().unwrap(),
-        None => target,
-    };
-    let mut server = TcpStream::connect(authority).unwrap();
-    if connects {
-        client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
-    } else {
-        server.write_all(&head).unwrap();
-    }
-    let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-    thread::spawn(move || {
-        let _ = io::copy(&mut from, &mut to);
-        let _ = to.shutdown(Shutdown::Write);
-    });
-    let _ = io::copy(&mut server, &mut client);
-    let _ = client.shutdown(Shutdown::Both);
 }
