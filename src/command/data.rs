@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::context::Context;
 use super::error::Error;
 use super::location::Location;
+use crate::blocking::unblock;
 use crate::s3::{Bucket, S3Key, Upload};
 use crate::store::Durability;
 
@@ -17,7 +18,7 @@ pub(super) async fn read(context: &Context, location: &Location) -> Result<Bytes
     match location {
         Location::File(path) => {
             let (store, path) = (context.store.clone(), path.clone());
-            Ok(smol::unblock(move || store.read_data(&path, LARGEST_INPUT)).await?)
+            Ok(unblock(move || store.read_data(&path, LARGEST_INPUT)).await?)
         }
         Location::DataDirectory(_) | Location::Object(..) => {
             let (bucket, key) = object(context, location)?;
@@ -37,7 +38,7 @@ pub(super) async fn write(
             let store = context.store.clone();
             // Whatever the directory is called here, applications know it as /models.
             let url = format!("file:///models{path}");
-            smol::unblock(move || store.write_data(&path, &content(), Durability::Process)).await?;
+            unblock(move || store.write_data(&path, &content(), Durability::Process)).await?;
             Ok(url)
         }
         Location::DataDirectory(ref name) => {
@@ -69,7 +70,7 @@ async fn put(
     key: &S3Key,
     content: impl FnOnce() -> Vec<u8> + Send + 'static,
 ) -> Result<(), Error> {
-    let content = smol::unblock(content).await;
+    let content = unblock(content).await;
     Ok(context.s3()?.write(bucket, key, Upload::Bytes(content.into())).await?)
 }
 
