@@ -4,6 +4,7 @@
 
 pub mod agent;
 pub mod arguments;
+pub mod blocking;
 pub mod clock;
 pub mod command;
 pub mod config;

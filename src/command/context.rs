@@ -14,6 +14,7 @@ use super::error::Error;
 use super::places::{Places, Turns};
 use super::restore::Failure;
 use crate::agent::{self, Model};
+use crate::blocking::unblock;
 use crate::clock::Clock;
 use crate::config::{Persisted, Storage};
 use crate::model_name::ModelName;
@@ -175,7 +176,7 @@ impl Context {
     /// The agent has loaded what is in place, or nothing.
     pub(super) async fn settle(&self, name: &ModelName) -> Result<(), Error> {
         let (store, name) = (self.store.clone(), name.clone());
-        Ok(smol::unblock(move || store.settle(&name)).await?)
+        Ok(unblock(move || store.settle(&name)).await?)
     }
 
     /// A model should not be loaded any more.
@@ -189,7 +190,7 @@ impl Context {
         // What was learnt of an earlier wish is of no use for this one.
         self.failures.borrow_mut().retain(|failure| failure.name != *name);
         let (store, name) = (self.store.clone(), name.clone());
-        Ok(smol::unblock(move || store.set_wanted(&name, wanted)).await?)
+        Ok(unblock(move || store.set_wanted(&name, wanted)).await?)
     }
 
     /// Shows how a model is that should be loaded.

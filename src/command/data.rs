@@ -9,6 +9,7 @@ use smol::stream;
 use super::context::Context;
 use super::error::Error;
 use super::location::Location;
+use crate::blocking::unblock;
 use crate::s3::{Bucket, ReadRange, S3Key, Upload};
 use crate::store::Durability;
 use crate::tensor::Encoded;
@@ -25,7 +26,7 @@ pub(super) async fn read(context: &Context, location: &Location) -> Result<Bytes
     match location {
         Location::File(path) => {
             let (store, path) = (context.store.clone(), path.clone());
-            Ok(smol::unblock(move || store.read_data(&path, LARGEST_INPUT)).await?)
+            Ok(unblock(move || store.read_data(&path, LARGEST_INPUT)).await?)
         }
         Location::DataDirectory(_) | Location::Object(..) => {
             let (bucket, key) = object(context, location)?;
@@ -48,8 +49,7 @@ pub(super) async fn write(
             let write = move |file: &mut dyn Write| {
                 content.parts(0..content.length()).try_for_each(|part| file.write_all(&part))
             };
-            smol::unblock(move || store.write_data_in_parts(&path, &write, Durability::Process))
-                .await?;
+            unblock(move || store.write_data_in_parts(&path, &write, Durability::Process)).await?;
             Ok(url)
         }
         Location::DataDirectory(ref name) => {

@@ -7,6 +7,7 @@ use super::error::Error;
 use super::pull::{Pulled, pull};
 use super::reply::Success;
 use crate::agent::{self, Model};
+use crate::blocking::unblock;
 use crate::model_name::ModelName;
 use crate::store::Installed;
 
@@ -35,10 +36,10 @@ pub(super) async fn run(
         }
     };
     progress.phase("loading", None);
-    let installed = smol::unblock(move || staging.install()).await?;
+    let installed = unblock(move || staging.install()).await?;
     match load(context, name).await {
         Ok(_) => {
-            smol::unblock(move || installed.keep()).await?;
+            unblock(move || installed.keep()).await?;
             context.loaded(name).await?;
             Ok(Success::word("succeeded"))
         }
@@ -56,7 +57,7 @@ pub(super) async fn run(
 /// Puts the files back that were there before, and tells whether there were any; `None` where it
 /// could not.
 pub(super) async fn put_back(name: &ModelName, installed: Installed) -> Option<bool> {
-    smol::unblock(move || installed.restore())
+    unblock(move || installed.restore())
         .await
         .inspect_err(|error| log::error!("{name}: {error}"))
         .ok()

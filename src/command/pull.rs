@@ -12,6 +12,7 @@ use super::archive::{Archive, Source};
 use super::context::Context;
 use super::data::storage_key;
 use super::error::Error;
+use crate::blocking::unblock;
 use crate::model_name::ModelName;
 use crate::s3;
 use crate::store::{self, DataFile, Origin, Staging, Unpacked, Version, pipe};
@@ -39,7 +40,7 @@ pub(super) async fn pull(
     archive: &Archive,
 ) -> Result<Pulled, Error> {
     let (store, model) = (context.store.clone(), name.clone());
-    let known = smol::unblock(move || store.unpacked(&model)).await;
+    let known = unblock(move || store.unpacked(&model)).await;
     // What has the right digest is right, wherever it came from.
     if let Some(wanted) = &archive.sha256
         && let Some(version) = known.iter().find(|known| known.sha256.as_ref() == Some(wanted))
@@ -103,7 +104,7 @@ async fn unpack(
     progress.phase("pulling", length);
     let (store, model, url) = (context.store.clone(), name.clone(), origin.url.clone());
     let (feed, archive) = pipe(CHUNKS_AHEAD);
-    let unpacking = smol::unblock(move || {
+    let unpacking = unblock(move || {
         // An archive unpacks to more than it is long.
         store.make_room(length.unwrap_or(0))?;
         let mut staging = store.stage(&model, origin)?;
@@ -143,7 +144,7 @@ async fn unpack(
 /// Uses a version that is unpacked, unless it has been removed just now.
 async fn take(context: &Context, name: &ModelName, version: &Version) -> Option<Pulled> {
     let (store, model, taken) = (context.store.clone(), name.clone(), version.clone());
-    let unpacked = smol::unblock(move || store.take_unpacked(&model, &taken)).await?;
+    let unpacked = unblock(move || store.take_unpacked(&model, &taken)).await?;
     log::info!("{name}: {} is unpacked already and not pulled again", version.url);
     Some(match unpacked {
         Unpacked::InPlace => Pulled::InPlace,
@@ -170,7 +171,7 @@ async fn open(context: &Context, source: &Source, known: &[Version]) -> Result<O
             let (store, asked, url) =
                 (context.store.clone(), path.clone(), format!("file://{path}"));
             let DataFile { file, size, state, .. } =
-                smol::unblock(move || store.open_data(&asked)).await?;
+                unblock(move || store.open_data(&asked)).await?;
             let content = Content::File { file: Some(file), length: size, state, url: url.clone() };
             return Ok(distinguish(url, content, known));
         }
@@ -228,7 +229,7 @@ impl Content {
             Self::Object(object) => Ok(object.chunk().await?),
             Self::File { file, url, .. } => {
                 let Some(mut open) = file.take() else { return Ok(None) };
-                let (open, read) = smol::unblock(move || {
+                let (open, read) = unblock(move || {
                     let read = read_chunk(&mut open);
                     (open, read)
                 })

@@ -9,6 +9,7 @@ use super::load_model::{load, put_back};
 use super::pull::{Pulled, pull};
 use super::reply::Success;
 use super::unload_model::unload;
+use crate::blocking::unblock;
 use crate::model_name::ModelName;
 
 pub(super) async fn run(
@@ -35,10 +36,10 @@ pub(super) async fn run(
             return Ok(Success::word("succeeded"));
         }
     };
-    let error = match smol::unblock(move || staging.install()).await {
+    let error = match unblock(move || staging.install()).await {
         Ok(installed) => match load(context, name).await {
             Ok(_) => {
-                smol::unblock(move || installed.keep()).await?;
+                unblock(move || installed.keep()).await?;
                 context.loaded(name).await?;
                 return Ok(Success::word("succeeded"));
             }

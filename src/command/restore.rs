@@ -15,6 +15,7 @@ use super::error::Error;
 use super::load_model::load;
 use super::unload_model::unload;
 use crate::agent::Model;
+use crate::blocking::unblock;
 use crate::model_name::ModelName;
 
 /// How often the agent is asked what it has.
@@ -146,7 +147,7 @@ async fn restore(context: &Context, name: &ModelName) -> Result<(), Error> {
     }
     context.show_model(name, ModelState::Restoring, "");
     let path = context.store.model_path(name);
-    let outcome = match smol::unblock(move || path.is_dir()).await {
+    let outcome = match unblock(move || path.is_dir()).await {
         true => load(context, name).await.map(drop),
         false => Err(Error::FilesMissing(name.to_string())),
     };

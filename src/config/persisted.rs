@@ -13,6 +13,7 @@ use serde_json::Value;
 use smol::lock::Mutex;
 
 use super::Update;
+use crate::blocking::unblock;
 
 /// No file of ours is larger, in bytes.
 const LARGEST: u64 = 64 * 1024;
@@ -52,7 +53,7 @@ impl Persisted {
         let mut all = changes.clone();
         all.add(update.clone());
         let (path, text) = (self.path.clone(), all.encode());
-        smol::unblock(move || write(&path, text.as_bytes())).await?;
+        unblock(move || write(&path, text.as_bytes())).await?;
         *changes = all;
         Ok(())
     }

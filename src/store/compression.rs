@@ -139,6 +139,8 @@ enum Kind {
 }
 
 fn kind(start: &[u8]) -> Kind {
+    // zstd is told apart and not unpacked: a decoder alone (ruzstd 0.9.1) makes the program 85,504
+    // bytes larger, 3 % of it, for archives that SageMaker does not make.
     let known: [(&[u8], &str); 6] = [
         (b"PK\x03\x04", "a ZIP archive"),
         (b"\x28\xb5\x2f\xfd", "zstd compressed data"),

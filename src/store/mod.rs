@@ -1,6 +1,6 @@
 //! The models directory: staging, extraction, swap; and the data files below it.
 //!
-//! Everything here blocks: call it on a thread that may (`smol::unblock`).
+//! Everything here blocks: call it on a thread that may (`blocking::unblock`).
 //!
 //! ```text
 //! root/NAME             a model, as the agent reads it

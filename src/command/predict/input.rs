@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::Input;
+use crate::blocking::unblock;
 use crate::command::context::Context;
 use crate::command::data;
 use crate::command::error::Error;
@@ -38,7 +39,7 @@ pub(super) async fn decode(
     preprocess: &Preprocess,
 ) -> Result<Vec<Tensor>, Error> {
     let (specs, preprocess) = (specs.to_vec(), preprocess.clone());
-    smol::unblock(move || match contents {
+    unblock(move || match contents {
         Contents::One(content) => Ok(read_inputs(content, &specs, &preprocess)?),
         Contents::ByTensor(contents) => by_tensor(&contents, &specs, &preprocess),
     })

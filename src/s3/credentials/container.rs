@@ -7,6 +7,7 @@ use super::answer::{self, METADATA};
 use super::directory::read_file;
 use super::remote::{Question, Remote};
 use super::{Lease, Reason, WebLocation};
+use crate::blocking::unblock;
 use crate::secret::Secret;
 
 /// Where it is, and how one is let in.
@@ -45,7 +46,7 @@ impl Container {
             }
             Some(Authorization::File(path)) => {
                 let file = path.clone();
-                let text = smol::unblock(move || read_file(&file)).await;
+                let text = unblock(move || read_file(&file)).await;
                 let text = text.map_err(|error| Reason::Read(path.clone(), error))?;
                 question.headers.push(("authorization", text.trim_ascii().to_owned()));
             }

@@ -14,6 +14,7 @@ use smol::lock::Mutex;
 use super::refresh::{Failures, PAUSE, Step, Validity, is_within, step};
 use super::remote::Remote;
 use super::{Credentials, CredentialsError, Files, Lease, Server, Source};
+use crate::blocking::unblock;
 use crate::clock::{Clock, Moment};
 use crate::s3::{Io, Retry};
 
@@ -94,7 +95,7 @@ impl Provider {
 
     async fn read(&self, files: &Files) -> Result<Credentials, CredentialsError> {
         let files = files.clone();
-        let read = smol::unblock(move || files.read()).await;
+        let read = unblock(move || files.read()).await;
         read.map_err(|reason| CredentialsError::new(&self.source, reason))
     }
 

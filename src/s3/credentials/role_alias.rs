@@ -8,6 +8,7 @@ use super::answer::{self, IOT};
 use super::directory::read_file;
 use super::remote::{Question, Remote};
 use super::{Lease, Reason};
+use crate::blocking::unblock;
 use crate::s3::origin::Origin;
 use crate::s3::transport::Identity;
 
@@ -40,7 +41,7 @@ impl RoleAlias {
 
     pub(super) async fn ask(&self, remote: &Remote) -> Result<Lease, Reason> {
         let (certificate, key) = (self.certificate.clone(), self.key.clone());
-        let identity = smol::unblock(move || identity(&certificate, &key)).await?;
+        let identity = unblock(move || identity(&certificate, &key)).await?;
         let path = format!("/role-aliases/{}/credentials", self.name);
         let mut question = Question::get(&self.endpoint, path);
         if let Some(name) = &self.thing_name {
