@@ -72,7 +72,15 @@ impl Device {
     pub async fn show_activity(self: Rc<Self>) {
         let activity = self.commands.context().activity.clone();
         loop {
-            activity.changed().await;
+            if activity.is_transferring() {
+                // A rate falls while nothing comes, too.
+                let soon = async {
+                    smol::Timer::after(SHOW_EVERY).await;
+                };
+                activity.changed().or(soon).await;
+            } else {
+                activity.changed().await;
+            }
             self.session.publish(|| vec![self.health()]).await;
             smol::Timer::after(SHOW_EVERY).await;
         }

@@ -68,6 +68,10 @@ fn a_body_that_stands_still_is_read_on_over_another_connection() {
     let gateway = gateway_with_digits();
     proxy(&gateway).fail_next(Method::Get, Fault::Download(1_000, Ending::Stall));
     gateway.command(&request("stalled", "loadModel", &digits("digits")));
+    // The rate that is shown falls, although nothing comes that would change it.
+    let rate = |value: &Value| value["running"][0]["rate"].as_u64();
+    let first = gateway.wait_for_value(5705, |value| rate(value).is_some_and(|rate| rate > 0));
+    gateway.wait_for_value(5705, |value| rate(value) < rate(&first));
     let result = gateway.edge.wait_for_value(
         lab::gateway::DEVICE,
         "/33311/0/5704",

@@ -139,6 +139,11 @@ impl Activity {
         let _ = self.changes.recv().await;
     }
 
+    /// Whether a command that runs shows a rate.
+    pub fn is_transferring(&self) -> bool {
+        self.state.borrow().running.values().any(|running| running.bytes > 0)
+    }
+
     /// The value of the status resource: `{"predict":"idle",…}`.
     pub fn status(&self) -> String {
         let state = self.state.borrow();
