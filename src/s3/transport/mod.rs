@@ -2,6 +2,7 @@
 
 mod connection;
 mod connector;
+mod crypto;
 mod identity;
 mod idle;
 mod stream;

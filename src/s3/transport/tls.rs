@@ -9,16 +9,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_rustls::TlsConnector;
 use futures_rustls::pki_types::pem::PemObject;
-use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor, UnixTime};
+use futures_rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use futures_rustls::rustls::client::Resumption;
-use futures_rustls::rustls::crypto::{CryptoProvider, KeyProvider, ring};
-use futures_rustls::rustls::sign::{SigningKey, SingleCertAndKey};
+use futures_rustls::rustls::sign::SingleCertAndKey;
 use futures_rustls::rustls::time_provider::TimeProvider;
 use futures_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
 
 use crate::s3::error::CertificateTime;
 
-use super::Identity;
+use super::{Identity, crypto};
 
 /// The certificate authorities that are trusted: Mozilla's, and others of one's own.
 #[derive(Debug, Clone, Default)]
@@ -109,7 +108,7 @@ impl Tls {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         roots.extend(self.roots.own.iter().cloned());
         // The provider is named: a process-wide default might not have been set.
-        let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
+        let provider = crypto::provider();
         let config = ClientConfig::builder_with_details(Arc::new(provider), time)
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
@@ -154,20 +153,6 @@ pub(super) fn certificate_time(error: &io::Error) -> Option<CertificateTime> {
             Some(CertificateTime { now: at(time), bound: at(not_after), expired: true })
         }
         _ => None,
-    }
-}
-
-/// Reads no private keys: where this client proves itself by a certificate and not by signed
-/// requests, an [`Identity`] has read them. So what reads the other kinds of keys is not linked.
-#[derive(Debug)]
-struct NoKeys;
-
-impl KeyProvider for NoKeys {
-    fn load_private_key(
-        &self,
-        _: PrivateKeyDer<'static>,
-    ) -> Result<Arc<dyn SigningKey>, rustls::Error> {
-        Err(rustls::Error::General("this client has no certificate of its own".to_owned()))
     }
 }
 
