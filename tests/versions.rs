@@ -179,6 +179,21 @@ fn a_digest_is_checked_and_spares_the_pull() {
 }
 
 #[test]
+fn a_version_that_came_without_a_digest_is_pulled_to_compare_it() {
+    let gateway = gateway();
+    put(&gateway, &[1]);
+    load(&gateway, "loadModel", 1);
+    let digest = hex(&version(1));
+    let params = json!({"name": "m", "s3_filename": "1.tar.gz", "sha256": digest});
+    done(&gateway, "reloadModel", params.clone());
+    let calls = s3_calls(&gateway).len();
+    assert_eq!(calls, 2);
+    done(&gateway, "reloadModel", params);
+    assert_eq!(s3_calls(&gateway).len(), calls, "now it is known");
+    finish(gateway);
+}
+
+#[test]
 fn an_archive_on_the_gateways_own_disk() {
     // Nothing of S3 is needed.
     let gateway = plan().unset("SAPT_AWS_S3_BUCKET").unset("SAPT_AWS_ACCESS_KEY_ID");

@@ -40,13 +40,16 @@ pub(super) async fn pull(
     archive: &Archive,
 ) -> Result<Pulled, Error> {
     let (store, model) = (context.store.clone(), name.clone());
-    let known = unblock(move || store.unpacked(&model)).await;
-    // What has the right digest is right, wherever it came from.
-    if let Some(wanted) = &archive.sha256
-        && let Some(version) = known.iter().find(|known| known.sha256.as_ref() == Some(wanted))
-        && let Some(pulled) = take(context, name, version).await
-    {
-        return Ok(pulled);
+    let mut known = unblock(move || store.unpacked(&model)).await;
+    if let Some(wanted) = &archive.sha256 {
+        // Of the others nobody asked for a digest when they came.
+        known.retain(|version| version.sha256.is_some());
+        // What has the right digest is right, wherever it came from.
+        if let Some(version) = known.iter().find(|known| known.sha256.as_ref() == Some(wanted))
+            && let Some(pulled) = take(context, name, version).await
+        {
+            return Ok(pulled);
+        }
     }
     let _place = context.pulls.acquire().await;
     let mut reads = 1;

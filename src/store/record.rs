@@ -29,7 +29,7 @@ pub struct Version {
     pub url: String,
     /// The archive's state at that place, as its ETag tells it.
     pub etag: Option<String>,
-    /// Of the archive.
+    /// Of the archive, where it was asked for.
     pub sha256: Option<Sha256>,
     /// When it was pulled, in seconds since 1970.
     pub pulled: u64,

@@ -66,14 +66,16 @@ impl Staging {
         self.extracted = false;
         disk::remove(&self.directory)?;
         disk::create_directory(&self.directory)?;
-        let mut hashing = Hashing::new(archive);
+        let mut hashing = Hashing::new(archive, self.sha256.is_some());
         let room = |bytes| self.store.make_room(bytes);
         let extracted = archive::extract(&mut hashing, &self.directory, self.store.limits, &room)?;
         let found = hashing.finish();
-        if let Some(wanted) = self.sha256.clone().filter(|wanted| *wanted != found) {
-            return Err(Error::Checksum { wanted, found });
+        if let (Some(wanted), Some(found)) = (&self.sha256, &found)
+            && wanted != found
+        {
+            return Err(Error::Checksum { wanted: wanted.clone(), found: found.clone() });
         }
-        self.version.sha256 = Some(found);
+        self.version.sha256 = found;
         // As they are counted later, links and all.
         (self.version.files, self.version.bytes) = disk::measure(&self.directory)?;
         self.extracted = true;
