@@ -1,4 +1,4 @@
-//! A gateway that loads one model, again and again.
+//! A gateway that loads one model.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -17,11 +17,6 @@ pub(crate) fn load(gateway: &Gateway) -> Duration {
     gateway.command(load);
     wait(gateway, "l");
     begin.elapsed()
-}
-
-pub(crate) fn unload(gateway: &Gateway) {
-    gateway.command(r#"{"id":"u","method":"unloadModel","params":{"name":"m"}}"#);
-    wait(gateway, "u");
 }
 
 fn wait(gateway: &Gateway, id: &str) {

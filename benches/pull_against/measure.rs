@@ -72,7 +72,6 @@ fn with_sapt(sapt: &Path, url: &str) -> Pull {
     let before = Usage::of(gateway.sapt.id());
     let flushed = loading::load(&gateway);
     let usage = Usage::of(gateway.sapt.id()) - before;
-    loading::unload(&gateway);
     Pull { unpacked: None, flushed, usage }
 }
 
