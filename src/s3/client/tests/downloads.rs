@@ -332,5 +332,7 @@ fn each_range_is_read_on_alone() {
 #[test]
 fn a_server_without_ranges_is_read_with_one_connection() {
     let asked = read_with_several(usize::MAX, false);
-    assert!(asked.last().unwrap().ends_with('-'), "{asked:?}");
+    // Ranges that were asked for at once arrive in any order.
+    let to_the_end = asked.iter().filter(|range| range.ends_with('-')).count();
+    assert_eq!(to_the_end, 1, "{asked:?}");
 }
