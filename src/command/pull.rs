@@ -167,7 +167,8 @@ enum Opened {
 async fn open(context: &Context, source: &Source, known: &[Version]) -> Result<Opened, Error> {
     let (bucket, key) = match source {
         Source::ModelsDirectory(file) => {
-            (context.bucket()?, storage_key(context.storage().models_directory()?, file)?)
+            let key = storage_key(context.storage().models_directory()?, file)?;
+            (context.bucket()?, key)
         }
         Source::Object(bucket, key) => (bucket.clone(), key.clone()),
         Source::File(path) => {
