@@ -28,7 +28,7 @@ pub enum Fault {
     /// Waits at the gate after so many bytes of the answer's body, then goes on unharmed.
     Hold(u64, Gate),
     /// Two requests with this fault are answered in the opposite order: the first waits until the
-    /// second has been answered. One that stays alone goes on after a second.
+    /// second has been answered. One that stays alone goes on after three seconds.
     Swap,
 }
 
