@@ -17,3 +17,6 @@ pub mod s3;
 pub mod secret;
 pub mod store;
 pub mod tensor;
+
+/// What this program calls itself in requests.
+const USER_AGENT: &str = concat!("sapt/", env!("CARGO_PKG_VERSION"));

@@ -29,6 +29,7 @@ use super::deadline::grpc_timeout;
 use super::frame::{Frame, Reader};
 use super::status::{Code, Status};
 use super::{Error, Malformed, Method};
+use crate::USER_AGENT;
 
 /// Calls `method` and returns the response's message.
 ///
@@ -158,10 +159,7 @@ fn request(method: Method, frame: Frame, timeout: Duration) -> Request<Frame> {
         headers.insert("grpc-timeout", timeout);
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(
-        header::USER_AGENT,
-        HeaderValue::from_static(concat!("sapt/", env!("CARGO_PKG_VERSION"))),
-    );
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     request
 }
 

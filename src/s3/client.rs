@@ -13,9 +13,7 @@ pub use self::settings::{Io, Network, Settings};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use bytes::{Bytes, BytesMut};
 use futures_lite::FutureExt;
-use http_body_util::BodyExt;
 use hyper::Response;
 use hyper::body::Incoming;
 use smol::{LocalExecutor, Timer};
@@ -31,7 +29,7 @@ use super::error_document::ErrorDocument;
 use super::request::{Answered, Request};
 use super::retry::Retry;
 use super::signing::{Scope, Signer};
-use super::transport::{Connection, Connector, IdleConnections, Timeouts, within};
+use super::transport::{Connection, Connector, End, IdleConnections, Timeouts, read_up_to};
 use super::{Bucket, Region};
 use crate::clock::Moment;
 
@@ -188,7 +186,7 @@ impl Client {
     }
 
     /// Reads the small body of an answer, and hands back the connection.
-    pub(super) async fn finish(&self, answered: Answered) -> Bytes {
+    pub(super) async fn finish(&self, answered: Answered) -> Vec<u8> {
         let (body, whole) = self.read_small(answered.answer.into_body()).await;
         if whole {
             self.0.idle.keep(answered.connection);
@@ -197,28 +195,14 @@ impl Client {
     }
 
     /// The beginning of a body that should be small, and whether that was all of it.
-    pub(super) async fn read_small(&self, body: Incoming) -> (Bytes, bool) {
+    pub(super) async fn read_small(&self, body: Incoming) -> (Vec<u8>, bool) {
         self.read_up_to(body, ErrorDocument::LIMIT).await
     }
 
     /// The beginning of a body, fewer than `limit` bytes, and whether that was all of it.
-    pub(super) async fn read_up_to(&self, mut body: Incoming, limit: usize) -> (Bytes, bool) {
-        let mut read = BytesMut::new();
-        loop {
-            match within(self.0.settings.timeouts.stall, body.frame()).await {
-                Some(None) => return (read.freeze(), true),
-                Some(Some(Ok(frame))) => {
-                    if let Ok(data) = frame.into_data() {
-                        let room = limit - read.len();
-                        read.extend_from_slice(data.get(..room).unwrap_or(&data));
-                    }
-                    if read.len() >= limit {
-                        return (read.freeze(), false);
-                    }
-                }
-                None | Some(Some(Err(_))) => return (read.freeze(), false),
-            }
-        }
+    pub(super) async fn read_up_to(&self, body: Incoming, limit: usize) -> (Vec<u8>, bool) {
+        let (read, end) = read_up_to(body, limit, self.timeouts().stall).await;
+        (read, matches!(end, End::Whole))
     }
 
     /// What to tell of a request that failed.

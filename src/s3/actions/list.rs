@@ -1,6 +1,5 @@
 //! ListObjectsV2.
 
-use bytes::Bytes;
 use hyper::Method;
 
 use crate::s3::error::Cause;
@@ -47,7 +46,7 @@ impl Client {
     pub(in crate::s3) async fn read_page(&self, answered: Answered) -> Result<Page, Cause> {
         let (body, whole) = self.read_up_to(answered.answer.into_body(), LARGEST_PAGE).await;
         if !whole {
-            let received = Bytes::len(&body) as u64;
+            let received = body.len() as u64;
             return Err(Cause::Truncated { expected: None, received, error: None });
         }
         self.idle().keep(answered.connection);

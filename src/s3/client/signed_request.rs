@@ -4,6 +4,7 @@ use hyper::header::HeaderValue;
 use hyper::http::uri::PathAndQuery;
 use hyper::{HeaderMap, Uri};
 
+use crate::USER_AGENT;
 use crate::s3::endpoint::Location;
 use crate::s3::error::Cause;
 use crate::s3::request::Request;
@@ -47,8 +48,7 @@ pub(super) fn signed_request(
 
     let authorization = signer.authorization(&canonical, &signature);
     headers.push(("authorization", authorization));
-    let user_agent = concat!("sapt/", env!("CARGO_PKG_VERSION"));
-    headers.push(("user-agent", user_agent.to_owned()));
+    headers.push(("user-agent", USER_AGENT.to_owned()));
     if chunked {
         headers.push(("content-encoding", "aws-chunked".to_owned()));
     }

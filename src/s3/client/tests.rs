@@ -17,6 +17,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use smol::{LocalExecutor, stream};
 
+use bytes::Bytes;
+
 use self::server::{Received, Reply, Server};
 use super::*;
 use crate::s3::signing::{CanonicalRequest, PathRule, PayloadHash, RequestToSign};

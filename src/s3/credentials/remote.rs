@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Uri};
 
 use super::{Reason, answer};
+use crate::USER_AGENT;
 use crate::s3::Io;
-use crate::s3::error::{Cause, Phase};
+use crate::s3::error::Cause;
 use crate::s3::origin::Origin;
-use crate::s3::transport::{Connector, Identity, Timeouts, within};
+use crate::s3::transport::{Connector, End, Identity, Timeouts, read_up_to};
 use crate::s3::upload::RequestBody;
 
 /// An answer holds a few short texts; more than this, in bytes, is none.
@@ -54,7 +54,7 @@ impl Remote {
     }
 
     /// The body of the answer, where that is a success.
-    pub(super) async fn ask(&self, question: Question<'_>) -> Result<Bytes, Reason> {
+    pub(super) async fn ask(&self, question: Question<'_>) -> Result<Vec<u8>, Reason> {
         if question.origin.tls {
             return ask(&Connector::new(&self.io, TIMEOUTS), question).await;
         }
@@ -66,13 +66,13 @@ impl Remote {
         &self,
         identity: Identity,
         question: Question<'_>,
-    ) -> Result<Bytes, Reason> {
+    ) -> Result<Vec<u8>, Reason> {
         let connector = Connector::with_identity(&self.io, TIMEOUTS, Some(identity));
         ask(&connector, question).await
     }
 }
 
-async fn ask(connector: &Connector, question: Question<'_>) -> Result<Bytes, Reason> {
+async fn ask(connector: &Connector, question: Question<'_>) -> Result<Vec<u8>, Reason> {
     let origin = question.origin;
     let request = request(question).map_err(Reason::Request)?;
     let mut connection = connector.connect(origin).await.map_err(Reason::Request)?;
@@ -92,7 +92,7 @@ fn request(question: Question<'_>) -> Result<Request<RequestBody>, Cause> {
     let mut request = Request::new(RequestBody::bytes(Bytes::new()));
     *request.method_mut() = method;
     *request.uri_mut() = Uri::from(target);
-    let user_agent = concat!("sapt/", env!("CARGO_PKG_VERSION")).to_owned();
+    let user_agent = USER_AGENT.to_owned();
     for (name, value) in
         [("host", origin.to_string()), ("user-agent", user_agent)].into_iter().chain(headers)
     {
@@ -103,21 +103,10 @@ fn request(question: Question<'_>) -> Result<Request<RequestBody>, Cause> {
     Ok(request)
 }
 
-async fn read(mut body: Incoming) -> Result<Bytes, Reason> {
-    let mut read = Vec::new();
-    loop {
-        match within(TIMEOUTS.stall, body.frame()).await {
-            Some(None) => return Ok(read.into()),
-            Some(Some(Ok(frame))) => {
-                if let Ok(data) = frame.into_data() {
-                    read.extend_from_slice(&data);
-                }
-                if read.len() > LARGEST_ANSWER {
-                    return Err(Reason::Answer("its answer is too long".to_owned()));
-                }
-            }
-            Some(Some(Err(error))) => return Err(Reason::Request(Cause::Connection(error))),
-            None => return Err(Reason::Request(Cause::Timeout(Phase::Body, TIMEOUTS.stall))),
-        }
+async fn read(body: Incoming) -> Result<Vec<u8>, Reason> {
+    match read_up_to(body, LARGEST_ANSWER + 1, TIMEOUTS.stall).await {
+        (read, End::Whole) => Ok(read),
+        (_, End::Limit) => Err(Reason::Answer("its answer is too long".to_owned())),
+        (_, End::Failed(cause)) => Err(Reason::Request(cause)),
     }
 }

@@ -5,6 +5,7 @@ mod connector;
 mod crypto;
 mod identity;
 mod idle;
+mod small_body;
 mod stream;
 mod tls;
 mod tunnel;
@@ -15,6 +16,7 @@ pub use tls::{InvalidRoots, Roots};
 pub(super) use connection::Connection;
 pub(super) use connector::Connector;
 pub(super) use idle::IdleConnections;
+pub(super) use small_body::{End, read_up_to};
 use tls::Tls;
 
 use std::future::Future;
