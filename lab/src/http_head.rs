@@ -28,6 +28,11 @@ pub(crate) struct ResponseHead {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Headers(Vec<(String, Vec<u8>)>);
 
+/// The first value of this name among headers that a journal recorded, names in lower case.
+pub(crate) fn recorded<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
 impl RequestHead {
     /// The next request on a connection; `None` where the client has left instead.
     pub(crate) async fn read(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Self>> {

@@ -357,16 +357,16 @@ pub(super) fn directory(text: &str) -> Result<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Result<Config, Problems> {
+    pub(in crate::config) fn read(variables: &[(&str, &str)]) -> Result<Config, Problems> {
         Config::from_environment(|name| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
         })
     }
 
-    fn problems(variables: &[(&str, &str)]) -> Vec<&'static str> {
+    pub(in crate::config) fn problems(variables: &[(&str, &str)]) -> Vec<&'static str> {
         read(variables).unwrap_err().0.into_iter().map(|problem| problem.variable).collect()
     }
 

@@ -89,18 +89,8 @@ impl<L: Fn(&str) -> Option<OsString>> Reader<L> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Problems};
+    use super::super::environment::tests::{problems, read};
     use super::*;
-
-    fn read(variables: &[(&str, &str)]) -> Result<Config, Problems> {
-        Config::from_environment(|name| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
-        })
-    }
-
-    fn problems(variables: &[(&str, &str)]) -> Vec<&'static str> {
-        read(variables).unwrap_err().0.into_iter().map(|problem| problem.variable).collect()
-    }
 
     #[test]
     fn endpoints() {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Mutex;
 
-use crate::http_head::RequestHead;
+use crate::http_head::{RequestHead, recorded};
 
 /// One request, as it came.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub struct Request {
 impl Request {
     /// The first header of this name (lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        recorded(&self.headers, name)
     }
 }
 

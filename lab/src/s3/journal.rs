@@ -4,6 +4,8 @@ use std::sync::Mutex;
 
 use hyper::http::request::Parts;
 
+use crate::http_head::recorded;
+
 /// One request, as it came.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -22,7 +24,7 @@ pub struct Request {
 impl Request {
     /// The first header of this name (lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        recorded(&self.headers, name)
     }
 }
 

@@ -175,7 +175,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::{Config, Problems};
+    use crate::config::Problems;
 
     const FIXED: [(&str, &str); 2] =
         [("SAPT_AWS_ACCESS_KEY_ID", "AK"), ("SAPT_AWS_SECRET_ACCESS_KEY", "hunter2")];
@@ -185,10 +185,7 @@ mod tests {
     const INSTANCE: (&str, &str) = ("SAPT_AWS_IMDS", "on");
 
     fn read(variables: &[(&str, &str)]) -> Result<Option<Source>, Problems> {
-        let config = Config::from_environment(|name| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
-        });
-        config.map(|config| config.storage.credentials)
+        super::super::tests::read(variables).map(|config| config.storage.credentials)
     }
 
     fn shown(variables: &[(&str, &str)]) -> String {
