@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use crate::config::VARIABLES;
+use crate::licences;
 
 /// What the process is asked to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,6 +32,11 @@ impl Invocation {
             ["version", "-h" | "--help"] | ["help", "version"] => {
                 Self::Print("Usage: sapt version\n\nPrints the version.\n".to_owned())
             }
+            ["licenses"] => Self::Print(licences::text()),
+            ["licenses", "-h" | "--help"] | ["help", "licenses"] => Self::Print(
+                "Usage: sapt licenses\n\nPrints what is linked into sapt, and its licences.\n"
+                    .to_owned(),
+            ),
             ["help", "-h" | "--help" | "help"] => {
                 Self::Print("Usage: sapt help [COMMAND]\n\nPrints help.\n".to_owned())
             }
@@ -51,6 +57,7 @@ Usage: sapt [COMMAND]
 Commands:
   run      Run the translator (the default)
   version  Print the version
+  licenses Print what is linked into it, and its licences
   help     Print this, or the help of a command
 
 Configuration is in the environment; sapt help run lists its variables.
@@ -108,7 +115,7 @@ mod tests {
             assert!(help.contains(variable.name));
         }
         let Invocation::Print(all) = parse(&["--help"]) else { panic!() };
-        for command in ["run", "version", "help"] {
+        for command in ["run", "version", "licenses", "help"] {
             assert!(all.contains(command));
             assert!(matches!(parse(&[command, "--help"]), Invocation::Print(_)), "{command}");
             assert!(matches!(parse(&["help", command]), Invocation::Print(_)), "{command}");

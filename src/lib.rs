@@ -10,6 +10,7 @@ pub mod command;
 pub mod config;
 pub mod device;
 pub mod edge;
+pub mod licences;
 pub mod logging;
 pub mod model_name;
 pub mod run;

@@ -22,12 +22,16 @@ Usage: sapt-agent [-a ADDRESS] [-c FILE] [-f] [-m BYTES]
               524288000 is usual)
   -h, --help  this text
   --version   the version
+  --licenses  what is linked into it, and its licences
 
 A model is a directory with exactly one .onnx file. Captured data is written to
 disk only: this agent never talks to a cloud.
 SIGTERM, SIGINT and SIGHUP end it in order. Exit code 64: wrong arguments or
 configuration; 1: could not listen.
 ";
+
+/// What `--licenses` prints.
+pub const LICENCES: &str = include_str!("licences.txt");
 
 /// What the process was asked to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,6 +42,8 @@ pub enum Command {
     Help,
     /// Print the version.
     Version,
+    /// Print [`LICENCES`].
+    Licences,
 }
 
 /// How to serve.
@@ -78,6 +84,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, I
             Short('m') => parsed.message_limit = message_limit(parser.value()?)?,
             Short('h') | Long("help") => return Ok(Command::Help),
             Long("version") => return Ok(Command::Version),
+            Long("licenses") => return Ok(Command::Licences),
             _ => return Err(argument.unexpected().into()),
         }
     }
@@ -179,6 +186,7 @@ mod tests {
         assert_eq!(parsed("-h").unwrap(), Command::Help);
         assert_eq!(parsed("--help").unwrap(), Command::Help);
         assert_eq!(parsed("--version").unwrap(), Command::Version);
+        assert_eq!(parsed("--licenses").unwrap(), Command::Licences);
     }
 
     #[test]

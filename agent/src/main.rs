@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Ok(Command::Serve(arguments)) => arguments,
         Ok(Command::Help) => return print(arguments::HELP),
         Ok(Command::Version) => return print(concat!("sapt-agent ", env!("CARGO_PKG_VERSION"))),
+        Ok(Command::Licences) => return print(arguments::LICENCES),
         Err(error) => return fail(USAGE, &error),
     };
     let configuration = match &arguments.configuration {
