@@ -42,20 +42,26 @@ BESIDE_CRATES = (
 
 def machines():
     """The names of the machine types that have a binary of their own."""
-    return [name for name in _machine_names() if "same_as" not in _machine(name)]
+    files = sorted(path.name for path in (WORKSPACE / "musl-targets/machines").iterdir())
+    return [name for name in files if "same_as" not in _settings(name)]
 
 
 def triple(machine):
     """The target of a machine type."""
-    settings = _machine(machine)
-    return triple(settings["same_as"]) if "same_as" in settings else settings["triple"]
+    return _machine(machine)["triple"]
 
 
-def _machine_names():
-    return sorted(path.name for path in (WORKSPACE / "musl-targets/machines").iterdir())
+def platform(machine):
+    """The platform that its images are for, as OCI names it."""
+    return _machine(machine)["platform"]
 
 
 def _machine(name):
+    settings = _settings(name)
+    return _machine(settings["same_as"]) if "same_as" in settings else settings
+
+
+def _settings(name):
     lines = (WORKSPACE / "musl-targets/machines" / name).read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
