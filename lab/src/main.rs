@@ -16,6 +16,9 @@ temporary directory, and plays the cloud's commands. Exits 0 only if every step 
 right.
 
   serve   Keep everything up, and print how to send commands by hand
+
+SAPT and SAPT_AGENT name other programs to be used instead of those that it builds,
+as dist/x86_64/sapt.
 ";
 
 fn main() -> ExitCode {
@@ -43,6 +46,11 @@ fn main() -> ExitCode {
 }
 
 fn build() -> Result<(), String> {
-    println!("Building sapt and sapt-agent (the first time takes some minutes)");
-    program::build(&["sapt", "sapt-agent"])
+    let mut wanted = vec!["sapt", "sapt-agent"];
+    wanted.retain(|name| program::named(name).is_none());
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    println!("Building {} (the first time takes some minutes)", wanted.join(" and "));
+    program::build(&wanted)
 }

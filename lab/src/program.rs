@@ -138,9 +138,18 @@ pub fn directory() -> PathBuf {
     beside.to_owned()
 }
 
-/// A program of this workspace; built where it is not there yet, as when only one package's tests
-/// are run.
+/// The program that the environment names for one of this workspace, in `SAPT` or `SAPT_AGENT`: it may
+/// be for another machine, run by an emulator.
+pub fn named(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name.to_uppercase().replace('-', "_")).map(PathBuf::from)
+}
+
+/// A program of this workspace, or the one that is named instead; built where it is not there yet, as
+/// when only one package's tests are run.
 pub fn find(name: &str) -> PathBuf {
+    if let Some(path) = named(name) {
+        return path;
+    }
     let path = directory().join(name);
     if !path.exists() {
         build(&[name]).unwrap_or_else(|error| panic!("{error}"));

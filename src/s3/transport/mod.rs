@@ -3,6 +3,8 @@
 mod connection;
 mod connector;
 mod crypto;
+#[cfg(generator_without_table)]
+mod generator;
 mod identity;
 mod idle;
 mod small_body;
