@@ -14,6 +14,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Tensors are hundreds of megabytes: share their bytes, do not copy them.
         .bytes(["."])
         .compile_fds(descriptors)?;
+    // What `sapt version` tells; only build scripts know it.
+    println!("cargo::rustc-env=SAPT_TARGET={}", env::var("TARGET")?);
 
     let licences = "src/licences.txt";
     println!("cargo::rerun-if-changed={licences}");
