@@ -9,12 +9,18 @@ import yaml
 WORKSPACE = Path(__file__).resolve().parents[2]
 EDGE_AGENT = WORKSPACE / "edge-agent.yaml"
 WITH_ENGINE = WORKSPACE / "kubernetes" / "edge-agent-with-engine.yaml"
+FLEET = WORKSPACE / "kubernetes" / "fleet"
+GROUPS = FLEET / "groups"
 
 # What a user puts in the place of each placeholder.
 FILLED = {
     "MVS_PELION_GW_DEVICE_ID": "016f324f1753162e4903427d03c00000",
     "SAPT_UNAME_M_GOES_HERE": "x86_64",
 }
+
+
+def all_files():
+    return [EDGE_AGENT, WITH_ENGINE, *sorted(FLEET.rglob("*.yaml"))]
 
 
 def fill(text, values):
