@@ -10,5 +10,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Tensors are hundreds of megabytes: share their bytes, do not copy them.
         .bytes(["."])
         .compile_fds(descriptors)?;
+    // What `sapt version` tells; only build scripts know it.
+    println!("cargo::rustc-env=SAPT_TARGET={}", std::env::var("TARGET")?);
     Ok(())
 }

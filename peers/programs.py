@@ -27,6 +27,7 @@ class Sapt:
             **kept,
             "SAPT_EDGE_SOCKET": str(directory / "edge.sock"),
             "SAPT_AGENT_ADDRESS": f"unix:{directory / 'agent.sock'}",
+            "SAPT_CONTROL_SOCKET": str(directory / "control.sock"),
             "SAPT_MODELS_PATH": str(self.models),
             **settings,
         }

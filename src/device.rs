@@ -12,11 +12,11 @@ use futures_lite::FutureExt;
 use smol::LocalExecutor;
 use smol::channel::{Receiver, Sender};
 
-use crate::command::{self, Commands, Error, METHODS, Reply, Request as Command};
+use crate::command::{self, AgentHealth, Commands, Error, METHODS, Reply, Request as Command};
 use crate::config::{self, ReplyFormat};
 use crate::edge::message::{Operation, Refusal};
 use crate::edge::resource::Resource;
-use crate::edge::{self, Request, Session};
+use crate::edge::{self, Request, Session, Standing};
 
 /// Progress and health are shown at most this often.
 const SHOW_EVERY: Duration = Duration::from_secs(1);
@@ -34,6 +34,32 @@ pub struct Device {
     /// Requests that are not wholly answered yet.
     answering: Cell<usize>,
     answered: (Sender<()>, Receiver<()>),
+}
+
+/// A command of somebody on the gateway, that runs.
+pub struct LocalCommand {
+    /// Its number, for [`Device::progress`].
+    pub number: u64,
+    /// Where its result comes, once.
+    pub result: Receiver<LocalResult>,
+}
+
+/// The result of such a command. The process does not end in order before it was passed on.
+pub struct LocalResult {
+    /// What came of the command.
+    pub reply: Reply,
+    /// To be dropped when it was.
+    pub answering: Answering,
+}
+
+/// Counts as a request that is not wholly answered.
+pub struct Answering(Rc<Device>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.answering.set(self.0.answering.get() - 1);
+        let _ = self.0.answered.0.try_send(());
+    }
 }
 
 /// How the device behaves.
@@ -106,23 +132,73 @@ impl Device {
         done.or(late).await;
     }
 
-    fn take(self: &Rc<Self>, request: Request) {
-        self.answering.set(self.answering.get() + 1);
-        let device = self.clone();
-        let answering = async move {
-            device.clone().answer(request).await;
-            device.answering.set(device.answering.get() - 1);
-            let _ = device.answered.0.try_send(());
-        };
-        self.executor.spawn(answering.boxed_local()).detach();
-    }
-
-    async fn answer(self: Rc<Self>, request: Request) {
-        let context = self.commands.context().clone();
-        let mut command = Command::parse(&request.value, || context.new_capture_id());
+    /// A command as it came, whoever sent it.
+    pub fn parse(&self, payload: &[u8]) -> Command {
+        let context = self.commands.context();
+        let mut command = Command::parse(payload, || context.new_capture_id());
         if self.draining.get() {
             command.call = Err(Error::ShuttingDown);
         }
+        command
+    }
+
+    /// Begins a command of somebody on the gateway. It is done whether or not the result is waited
+    /// for, and shown as any other; its result is no resource's value.
+    pub fn begin(self: &Rc<Self>, command: Command) -> LocalCommand {
+        let begun = self.commands.begin(command);
+        let number = begun.number();
+        let (sender, result) = smol::channel::bounded(1);
+        let (device, answering) = (self.clone(), self.answering());
+        let showing = async move { device.session.publish(|| vec![device.status()]).await };
+        self.executor.spawn(showing.boxed_local()).detach();
+        let device = self.clone();
+        let running = async move {
+            let reply = device.commands.finish(begun).await;
+            let _ = sender.try_send(LocalResult { reply, answering });
+            device.session.publish(|| vec![device.configuration(), device.status()]).await;
+        };
+        self.executor.spawn(running.boxed_local()).detach();
+        LocalCommand { number, result }
+    }
+
+    /// How far a command is that runs, as the health resource shows it.
+    pub fn progress(&self, number: u64) -> Option<String> {
+        self.commands.context().activity.progress(number)
+    }
+
+    /// Whether the device is registered with Edge Core.
+    pub fn standing(&self) -> Standing {
+        self.session.standing()
+    }
+
+    /// What is known of the agent. It is asked from time to time, and known at once to have gone
+    /// when its connection ends.
+    pub fn agent(&self) -> AgentHealth {
+        self.commands.context().activity.agent()
+    }
+
+    /// Whether no more commands are taken.
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    fn answering(self: &Rc<Self>) -> Answering {
+        self.answering.set(self.answering.get() + 1);
+        Answering(self.clone())
+    }
+
+    fn take(self: &Rc<Self>, request: Request) {
+        let answering = self.answering();
+        let device = self.clone();
+        let answer = async move {
+            device.answer(request).await;
+            drop(answering);
+        };
+        self.executor.spawn(answer.boxed_local()).detach();
+    }
+
+    async fn answer(self: Rc<Self>, request: Request) {
+        let command = self.parse(&request.value);
         let (id, method) = (command.id.clone(), command.method.clone());
         let device = self.clone();
         let mut running =

@@ -8,6 +8,7 @@ pub mod blocking;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod control;
 pub mod device;
 pub mod edge;
 pub mod logging;

@@ -10,7 +10,8 @@ use smol::LocalExecutor;
 use uuid::Uuid;
 
 use crate::command::{Commands, Context, Surroundings};
-use crate::config::{Config, Persisted, Problems, VARIABLES};
+use crate::config::{Config, Persisted, Problems, VARIABLES, process_environment};
+use crate::control;
 use crate::device::{Device, Requests, Settings};
 use crate::edge::{Identity, Session};
 use crate::s3::Proxies;
@@ -53,8 +54,7 @@ impl std::error::Error for Error {
 
 /// Runs until SIGTERM or SIGINT. Finishes then what takes less than 5 s.
 pub fn run() -> Result<(), Error> {
-    let mut config =
-        Config::from_environment(|name| std::env::var_os(name)).map_err(Error::Configuration)?;
+    let mut config = Config::from_environment(process_environment).map_err(Error::Configuration)?;
     config.log_levels.install();
     let limits = Limits { bytes: config.model_max_bytes, ..Limits::default() };
     let store = Store::open(config.models_path.clone()).map_err(Error::Store)?;
@@ -115,6 +115,8 @@ async fn serve(
         value_limit: config.value_limit,
     };
     let device = Device::new(session.clone(), Commands::new(context), settings, executor.clone());
+    // Until the end: what is asked while it ends is answered, too.
+    let _control = control::serve(&config.control_socket, &device, &executor);
     // Boxed, as all tasks are: the executor's code is linked once, not once for each.
     let showing = executor.spawn(device.clone().show_activity().boxed_local());
     let watching = executor.spawn(device.clone().watch_agent().boxed_local());

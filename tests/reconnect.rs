@@ -193,6 +193,7 @@ fn the_second_of_one_name_takes_over_when_the_first_ends() {
         .env_clear()
         .env("SAPT_EDGE_SOCKET", gateway.plan().edge_socket())
         .env("SAPT_AGENT_ADDRESS", format!("unix:{}", gateway.plan().agent_socket().display()))
+        .env("SAPT_CONTROL_SOCKET", elsewhere.path().join("control.sock"))
         .env("SAPT_MODELS_PATH", elsewhere.path());
     let second = lab::program::Program::start(&mut command);
     let told = second.wait_for_line("another translator has this name", PATIENCE);

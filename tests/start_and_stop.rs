@@ -58,8 +58,12 @@ fn help_and_version_are_printed() {
     }
     for arguments in [&["version"][..], &["--version"], &["-V"]] {
         let output = output(arguments);
-        let version = format!("sapt {}\n", env!("CARGO_PKG_VERSION"));
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), version);
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], format!("sapt {}", env!("CARGO_PKG_VERSION")));
+        assert!(lines[1].strip_prefix("revision ").is_some_and(|revision| !revision.is_empty()));
+        assert!(lines[2].strip_prefix("target ").is_some_and(|target| target.contains("linux")));
+        assert_eq!(lines.len(), 3);
         assert!(output.status.success());
     }
 }
@@ -91,6 +95,7 @@ fn all_problems_of_the_configuration_are_told_together() {
         ("SAPT_SYNC_WINDOW_S", "soon"),
         ("SAPT_VALUE_LIMIT", "70000"),
         ("SAPT_REPLY_FORMAT", "xml"),
+        ("SAPT_CONTROL_SOCKET", "control.sock"),
         ("SAPT_LOG_LEVEL", "LOUD"),
         // The id that belongs to it is missing.
         ("SAPT_AWS_SECRET_ACCESS_KEY", "hunter2"),
@@ -325,6 +330,7 @@ fn a_closed_standard_error_does_not_end_it() {
     let models = plan.models();
     let mut child = sapt()
         .env("SAPT_EDGE_SOCKET", plan.edge_socket())
+        .env("SAPT_CONTROL_SOCKET", plan.control_socket())
         .env("SAPT_MODELS_PATH", models)
         .env("SAPT_AGENT_ADDRESS", format!("unix:{}", plan.agent_socket().display()))
         .stderr(std::process::Stdio::piped())

@@ -38,6 +38,7 @@ pub(crate) fn start(sapt: &Path, table: &mut Table) {
             .env_clear()
             .env("SAPT_EDGE_SOCKET", edge.socket())
             .env("SAPT_AGENT_ADDRESS", format!("unix:{}/agent.sock", directory.path().display()))
+            .env("SAPT_CONTROL_SOCKET", directory.path().join("control.sock"))
             .env("SAPT_MODELS_PATH", models.path());
         let begin = Instant::now();
         let running = Program::start(&mut command);

@@ -128,6 +128,11 @@ impl Plan {
         self.directory().join("edge.sock")
     }
 
+    /// Where `sapt` is asked something.
+    pub fn control_socket(&self) -> PathBuf {
+        self.directory().join("control.sock")
+    }
+
     /// The models directory.
     pub fn models(&self) -> PathBuf {
         self.directory().join("models")
@@ -193,6 +198,7 @@ impl Plan {
             .env_clear()
             .env("SAPT_EDGE_SOCKET", self.edge_socket())
             .env("SAPT_AGENT_ADDRESS", format!("unix:{}", self.agent_socket().display()))
+            .env("SAPT_CONTROL_SOCKET", self.control_socket())
             .env("SAPT_MODELS_PATH", self.models())
             .env("SAPT_AWS_REGION", &options.region)
             .env("SAPT_AWS_ENDPOINT_URL", endpoint)

@@ -144,6 +144,18 @@ impl Activity {
         self.state.borrow().running.values().any(|running| running.bytes > 0)
     }
 
+    /// How far a command is that runs, as the health resource shows it.
+    pub fn progress(&self, number: u64) -> Option<String> {
+        let state = self.state.borrow();
+        let running = state.running.get(&number)?;
+        Some(json::to_string(&running.show((self.clock)())))
+    }
+
+    /// What is known of the agent.
+    pub fn agent(&self) -> AgentHealth {
+        self.state.borrow().agent.clone()
+    }
+
     /// The value of the status resource: `{"predict":"idle",…}`.
     pub fn status(&self) -> String {
         let state = self.state.borrow();
@@ -312,6 +324,11 @@ pub(super) struct Progress {
 }
 
 impl Progress {
+    /// The command's number in the activity.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// What the command does now, with how many bytes there are to it, where that is known.
     pub(super) fn phase(&self, phase: &'static str, total: Option<u64>) {
         let now = (self.activity.clock)();

@@ -34,6 +34,7 @@ pub use error::Error;
 pub use location::Location;
 pub use method::{METHODS, Method};
 pub use reply::{Reply, Success};
+pub(crate) use reply::{object, text};
 pub use request::{Call, Id, Request};
 pub use restore::watch;
 
@@ -42,6 +43,19 @@ use activity::Progress;
 /// Does commands.
 pub struct Commands {
     context: Rc<Context>,
+}
+
+/// A command that has begun.
+pub struct Begun {
+    request: Request,
+    progress: Progress,
+}
+
+impl Begun {
+    /// Its number, for [`Activity::progress`].
+    pub fn number(&self) -> u64 {
+        self.progress.number()
+    }
 }
 
 impl Commands {
@@ -57,9 +71,18 @@ impl Commands {
 
     /// Does what was asked and tells what came of it. Never fails: an error is a reply too.
     pub async fn run(&self, request: Request) -> Reply {
-        let Request { id, method, call } = request;
-        let activity = &self.context.activity;
-        let progress = activity.begin(&id, method.as_ref());
+        self.finish(self.begin(request)).await
+    }
+
+    /// The command counts as running from now on, and is done by [`Commands::finish`].
+    pub fn begin(&self, request: Request) -> Begun {
+        let progress = self.context.activity.begin(&request.id, request.method.as_ref());
+        Begun { request, progress }
+    }
+
+    /// Does what was asked, as [`Commands::run`].
+    pub async fn finish(&self, begun: Begun) -> Reply {
+        let Begun { request: Request { id, method, call }, progress } = begun;
         let outcome = match call {
             Ok(call) => self.call(call, &progress).await,
             Err(error) => Err(error),

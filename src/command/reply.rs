@@ -99,7 +99,7 @@ impl Reply {
 }
 
 /// A JSON object of these members.
-pub(super) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+pub(crate) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     // One by one: collecting would link a whole sort for every type of iterator.
     let mut object = Object::new();
     for (name, value) in members {
@@ -109,7 +109,7 @@ pub(super) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Value)>) ->
 }
 
 /// A JSON string.
-pub(super) fn text(text: &str) -> Value {
+pub(crate) fn text(text: &str) -> Value {
     Value::String(text.to_owned())
 }
 

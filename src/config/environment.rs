@@ -146,6 +146,11 @@ pub const VARIABLES: &[Variable] = &[
     variable("SAPT_SYNC_WINDOW_S", "8", "seconds that a command may hold its request, 0 to 50"),
     variable("SAPT_VALUE_LIMIT", "16384", "largest resource value in bytes, 4096 to 65535"),
     variable("SAPT_REPLY_FORMAT", "sapt", "sapt, or jsonrpc for plain JSON-RPC 2.0 responses"),
+    variable(
+        "SAPT_CONTROL_SOCKET",
+        CONTROL_SOCKET,
+        "where sapt health and sapt call reach the running translator; its directory is made",
+    ),
     variable("SAPT_LOG_LEVEL", "INFO,ERROR", "comma list of ERROR, WARN, INFO, DEBUG, TRACE"),
 ];
 
@@ -191,13 +196,28 @@ impl Config {
             sync_window: reader.parsed("SAPT_SYNC_WINDOW_S", seconds).unwrap_or(SYNC_WINDOW),
             value_limit: reader.parsed("SAPT_VALUE_LIMIT", value_limit).unwrap_or(16 * 1024),
             reply_format: reader.parsed("SAPT_REPLY_FORMAT", reply_format).unwrap_or_default(),
+            control_socket: reader.control_socket(),
             log_levels: reader.parsed("SAPT_LOG_LEVEL", Levels::parse).unwrap_or_default(),
             persist: reader.parsed("SAPT_PERSIST_CONFIG", flag).unwrap_or(false),
             storage: reader.storage(),
         };
         if reader.problems.is_empty() { Ok(config) } else { Err(Problems(reader.problems)) }
     }
+
+    /// Reads only where the control socket is.
+    pub fn control_socket(lookup: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Problems> {
+        let mut reader = Reader { lookup, problems: Vec::new() };
+        let path = reader.control_socket();
+        if reader.problems.is_empty() { Ok(path) } else { Err(Problems(reader.problems)) }
+    }
 }
+
+/// A variable of this process's environment.
+pub fn process_environment(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+const CONTROL_SOCKET: &str = "/run/sapt/control.sock";
 
 /// What the configuration, the status and the health always fit into.
 const SMALLEST_LIMIT: usize = 4096;
@@ -234,6 +254,10 @@ impl<L: Fn(&str) -> Option<OsString>> Reader<L> {
 
     fn path(&mut self, variable: &'static str, default: &str) -> PathBuf {
         self.parsed(variable, absolute).unwrap_or_else(|| PathBuf::from(default))
+    }
+
+    fn control_socket(&mut self) -> PathBuf {
+        self.path("SAPT_CONTROL_SOCKET", CONTROL_SOCKET)
     }
 
     fn agent_address(&mut self) -> Address {
@@ -460,6 +484,7 @@ pub(super) mod tests {
             ("SAPT_VALUE_LIMIT", "70000"),
             ("SAPT_VALUE_LIMIT", "4095"),
             ("SAPT_REPLY_FORMAT", "xml"),
+            ("SAPT_CONTROL_SOCKET", "control.sock"),
             ("SAPT_LOG_LEVEL", "LOUD"),
             ("SAPT_PERSIST_CONFIG", "yes"),
         ] {

@@ -13,7 +13,7 @@ mod view;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use environment::{Problem, Problems, VARIABLES, Variable};
+pub use environment::{Problem, Problems, VARIABLES, Variable, process_environment};
 pub use persisted::{Persisted, PersistedError};
 pub use storage::{Storage, Unset};
 pub use update::{InvalidUpdate, Update};
@@ -50,6 +50,8 @@ pub struct Config {
     pub value_limit: usize,
     /// The form of results.
     pub reply_format: ReplyFormat,
+    /// Where the running process can be asked something.
+    pub control_socket: PathBuf,
     /// What is logged.
     pub log_levels: Levels,
     /// Whether what the cloud changes is kept beyond this process.

@@ -11,6 +11,8 @@ pub mod message;
 mod registration;
 pub mod resource;
 mod session;
+mod standing;
 
 pub use error::Error;
 pub use session::{Device, Identity, Request, Session};
+pub use standing::Standing;

@@ -10,11 +10,12 @@ use super::session::Identity;
 /// Registers the translator, then the device with the values that it has.
 ///
 /// A device that Edge Core already has is unregistered first; when there is no room for it, this
-/// waits and tries again on the same connection.
+/// waits and tries again on the same connection. `refused_for` is told why.
 pub(super) async fn register(
     link: &Link,
     identity: &Identity,
     values: impl Fn() -> Vec<(Resource, String)>,
+    refused_for: &dyn Fn(&Error),
 ) -> Result<(), Error> {
     let Identity { name, device_id, .. } = identity;
     link.call(&Call::Register { name }, name).await?;
@@ -26,6 +27,7 @@ pub(super) async fn register(
             Err(error) if error.refusal_code().is_some_and(can_pass) => error,
             outcome => return outcome,
         };
+        refused_for(&refused);
         // A device that was made by a write, and even one whose registration failed, exists and
         // stands in the way of the next registration.
         match link.call(&Call::UnregisterDevice { device_id }, device_id).await {

@@ -14,6 +14,7 @@ use super::error::Error;
 use super::message::{self, Call, CloudId, CloudRequest, Operation, Refusal};
 use super::registration::register;
 use super::resource::{Resource, Values};
+use super::standing::Standing;
 
 /// Edge Core fails a request after 60 s and closes the connection over a later answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(55);
@@ -48,6 +49,7 @@ pub struct Session {
     values: RefCell<Values>,
     /// The connection on which the device is registered.
     registered: RefCell<Option<Rc<Link>>>,
+    standing: RefCell<Standing>,
     /// Held from a write to the acknowledgement that makes its value the reply to a request.
     order: smol::lock::Mutex<()>,
     close: Sender<()>,
@@ -72,10 +74,12 @@ impl Session {
     /// A session that is not connected yet.
     pub fn new(identity: Identity) -> Rc<Self> {
         let (close, closing) = smol::channel::bounded(1);
+        let standing = RefCell::new(Standing::new(&identity.socket, Instant::now()));
         Rc::new(Self {
             identity,
             values: RefCell::default(),
             registered: RefCell::default(),
+            standing,
             order: smol::lock::Mutex::new(()),
             close,
             closing,
@@ -90,6 +94,7 @@ impl Session {
             let end = self.clone().connected(&device, &mut backoff).await;
             *self.registered.borrow_mut() = None;
             let End::Lost(error) = end else { return };
+            self.note_lost(&error);
             let wait = backoff.wait(fastrand::f64());
             log::error!("{error}; connecting again in {wait:.1?}");
             let closed = async {
@@ -100,6 +105,11 @@ impl Session {
             };
             closed.or(waited).await;
         }
+    }
+
+    /// Whether the device is registered now.
+    pub fn standing(&self) -> Standing {
+        self.standing.borrow().clone()
     }
 
     /// New values for resources, kept for later where there is no connection. Returns when Edge
@@ -143,11 +153,13 @@ impl Session {
                 values.forget_sent();
                 values.take_unsent()
             };
-            if let Err(error) = register(&link, &self.identity, all_values).await {
+            let refused = |error: &Error| self.note_lost(error);
+            if let Err(error) = register(&link, &self.identity, all_values, &refused).await {
                 return End::Lost(error);
             }
             backoff.reset();
             *self.registered.borrow_mut() = Some(link.clone());
+            self.standing.borrow_mut().registered(Instant::now());
             log::info!(
                 "registered with Edge Core at {} as {:?}, device {:?}",
                 self.identity.socket.display(),
@@ -161,6 +173,10 @@ impl Session {
         let pumping = connection
             .pump(&self.closing, |request| self.clone().deliver(request, &link, device.as_ref()));
         registering.or(pumping).await
+    }
+
+    fn note_lost(&self, error: &Error) {
+        self.standing.borrow_mut().lost(error.to_string(), Instant::now());
     }
 
     fn deliver(self: Rc<Self>, request: CloudRequest, link: &Rc<Link>, device: &dyn Device) {
