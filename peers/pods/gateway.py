@@ -1,13 +1,19 @@
 """A gateway that Pods run on: what they find there, and a client for what others do."""
 
+import base64
+import json
+import os
+import signal
+import struct
 import tempfile
+import time
 from pathlib import Path
 
 import yaml
 
 from edge_core.peer import EdgeCorePeer
 from pods import manifests
-from programs import SaptAgent
+from programs import LIMIT_SECONDS, SaptAgent
 from results import succeeded
 from s3.servers import BUCKET, REGION, client
 from s3.system import archive
@@ -45,7 +51,6 @@ class Gateway:
             each.mkdir()
         self.edge_core = EdgeCorePeer(self.sockets / "edge.sock")
         self.agent = None
-        self.manifest = None
         self.pod = None
 
     def start_agent(self):
@@ -53,31 +58,37 @@ class Gateway:
         self.agent = SaptAgent(self.directory, f"unix:{self.sockets / AGENT_SOCKET}", MESSAGE_LIMIT)
 
     def edge_agent(self, text=None, **values):
-        """The Pod of `edge-agent.yaml`, filled by its user, and with what differs on this gateway:
-        its directories, and that S3 is elsewhere."""
+        """The Pod of `edge-agent.yaml`, filled by its user, on this gateway."""
         text = text or manifests.EDGE_AGENT.read_text()
         pod = manifests.pod_of(manifests.fill(text, {**STORAGE, **values}))
-        container = manifests.container_of(pod)
-        for name in ["edge-core", "agent"]:
-            manifests.volume_of(pod, name)["hostPath"]["path"] = str(self.sockets)
+        self.move(pod)
         # The agent on this machine has to see the models under the Pod's path: here, the Pod sees
         # them under this machine's.
-        manifests.volume_of(pod, "models")["hostPath"]["path"] = str(self.models)
+        container = manifests.container_of(pod)
         manifests.mount_of(container, "models")["mountPath"] = str(self.models)
         manifests.set_variable(container, "SAPT_MODELS_PATH", str(self.models))
-        manifests.set_variable(container, "SAPT_AWS_ENDPOINT_URL", self.server.endpoint)
         return pod
 
-    def deploy(self, pod, **keys):
-        """Deploys a Pod, and the Secret with these keys."""
-        documents = [manifests.secret(**keys), pod]
+    def move(self, pod):
+        """Has a Pod use this gateway's directories, and S3 where it is."""
+        places = {"/tmp": self.sockets, "/models": self.models}
+        for volume in pod["spec"]["volumes"]:
+            if "hostPath" in volume:
+                path = volume["hostPath"]["path"]
+                volume["hostPath"]["path"] = str(places.get(path, self.directory / path[1:]))
+        container = manifests.container_of(pod)
+        manifests.set_variable(container, "SAPT_AWS_ENDPOINT_URL", self.server.endpoint)
+
+    def deploy(self, pod, *others, **keys):
+        """Deploys a Pod with what else it wants, and the Secret with these keys."""
+        documents = [*others, manifests.secret(**keys), pod]
         # It is there. Podman 4.3 never mounts an optional one.
         manifests.volume_of(pod, "credentials")["secret"]["optional"] = False
-        self.manifest = self.directory / "deployed.yaml"
-        self.manifest.write_text(yaml.safe_dump_all(documents))
+        manifest = self.directory / "deployed.yaml"
+        manifest.write_text(yaml.safe_dump_all(documents))
         self.pod = pod
         # S3 is on this machine; a Pod of a gateway has a network of its own.
-        self.podman.run("kube", "play", "--network", "host", self.manifest)
+        self.podman.run("kube", "play", "--network", "host", manifest)
         # Podman 4.3 leaves them in base64.
         for name, key in keys.items():
             (self.credentials() / name).write_text(key)
@@ -99,9 +110,21 @@ class Gateway:
         ended = self.podman.ended("logs", self.container(name))
         return ended.stdout + ended.stderr
 
-    def exec(self, command, name="edge-agent"):
-        """Runs a command in a container, as an exec probe does."""
-        return self.podman.ended("exec", self.container(name), *command)
+    def probe(self, kind, name="edge-agent"):
+        """Runs the command of one of a container's probes; its exit code and what it says."""
+        command = manifests.container_of(self.pod, name)[kind]["exec"]["command"]
+        ended = self.podman.ended("exec", self.container(name), *command)
+        return ended.returncode, ended.stdout + ended.stderr
+
+    def becomes(self, kind, code):
+        """Waits until a probe ends with this code; returns what it says."""
+        return eventually(lambda: self.probe(kind), lambda ended: ended[0] == code)[1]
+
+    def kill(self, name="edge-agent"):
+        """Kills a container's process; returns which it was."""
+        pid = self.state(name)["Pid"]
+        os.kill(pid, signal.SIGKILL)
+        return pid
 
     def stop(self):
         """Stops the Pod as Kubernetes does: SIGTERM, and after its grace period SIGKILL."""
@@ -135,15 +158,26 @@ class Gateway:
 
     def close(self):
         try:
-            if self.manifest:
-                self.podman.ended("kube", "down", self.manifest)
-                # What `kube down` leaves there.
-                self.podman.run("pod", "rm", "--all", "--force", "--time", "0")
-                self.podman.run("volume", "rm", "--all", "--force")
-                for name in self.podman.run("secret", "ls", "--format", "{{.Name}}").split():
-                    self.podman.run("secret", "rm", name)
+            self.podman.clear()
             if self.agent:
                 assert self.agent.stop() == 0
         finally:
             self.edge_core.stop()
             self._temporary.cleanup()
+
+
+def eventually(look, fits):
+    """What `look` returns as soon as it fits. For what nothing tells: as kubelets, it asks again."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while True:
+        found = look()
+        if fits(found):
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
+def best_of(tensor):
+    """The class that a predicted tensor says."""
+    probabilities = struct.unpack("<10f", base64.b64decode(json.loads(tensor)["b64_data"]))
+    return probabilities.index(max(probabilities))

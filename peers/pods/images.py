@@ -9,6 +9,11 @@ from programs import program
 
 WORKSPACE = Path(__file__).resolve().parents[2]
 
+CONTAINERFILES = {
+    "SAPT": WORKSPACE / "Containerfile",
+    "SAPT_AGENT": WORKSPACE / "agent" / "Containerfile",
+}
+
 INTERPRETER = 3  # PT_INTERP, ELF's type of segment that names a dynamic linker
 
 
@@ -29,16 +34,10 @@ def make(podman, variable, name):
             f"{variable} is linked with a dynamic linker, which an image that has nothing else "
             f"lacks: set it to what `musl-targets/build` makes, or {variable}_IMAGE to an archive"
         )
-    context = podman.directory / f"context-{path.name}"
+    context = podman.directory / path.name
     context.mkdir()
-    shutil.copy(path, context / path.name)
-    podman.build(containerfile(context, path.name), context, name)
-
-
-def containerfile(context, name):
-    path = context / "Containerfile"
-    path.write_text(f'FROM scratch\nCOPY {name} /{name}\nENTRYPOINT ["/{name}"]\n')
-    return path
+    shutil.copy(path, context)
+    podman.build(CONTAINERFILES[variable], context, name)
 
 
 def is_static(path):

@@ -85,3 +85,8 @@ def keys(access_key_id, secret_access_key):
         "SAPT_AWS_ACCESS_KEY_ID": access_key_id,
         "SAPT_AWS_SECRET_ACCESS_KEY": secret_access_key,
     }
+
+
+def keys_of(server):
+    """Those for a server in S3's place."""
+    return keys(server.access_key_id, server.secret_access_key)

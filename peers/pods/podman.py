@@ -89,11 +89,17 @@ class Podman:
         """All that podman knows of a container."""
         return json.loads(self.run("inspect", container))[0]
 
-    def close(self):
-        """Ends what runs, however it came about, and deletes everything."""
+    def clear(self):
+        """Ends what runs, however it came about, and keeps only images."""
         self.run("pod", "rm", "--all", "--force", "--time", "0")
         self.run("rm", "--all", "--force", "--time", "0")
         self.run("volume", "rm", "--all", "--force")
+        for name in self.run("secret", "ls", "--format", "{{.Name}}").split():
+            self.run("secret", "rm", name)
+
+    def close(self):
+        """Ends what runs, and deletes everything."""
+        self.clear()
         for place in self.mounts():
             subprocess.run(["umount", "--lazy", place], check=True)
         shutil.rmtree(self.directory)

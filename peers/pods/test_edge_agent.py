@@ -1,9 +1,7 @@
 """`edge-agent.yaml`, deployed by `podman kube play` beside `sapt-agent` and Edge Core's peer."""
 
-import base64
-import json
+import itertools
 import os
-import struct
 import uuid
 from pathlib import Path
 
@@ -11,29 +9,20 @@ import pytest
 
 from edge_core.peer import DEVICE
 from pods import manifests
+from pods.confinement import confined, mounts
+from pods.gateway import DATA, best_of
 from results import failed, succeeded
 from s3.servers import BUCKET, client
 from s3.system import picture, written
-from pods.gateway import DATA
-
-
-def keys_of(server):
-    return manifests.keys(server.access_key_id, server.secret_access_key)
 
 
 @pytest.fixture
 def deployed(gateway, server):
     """The gateway with its Pod, registered, and with the agent."""
     gateway.start_agent()
-    gateway.deploy(gateway.edge_agent(), **keys_of(server))
+    gateway.deploy(gateway.edge_agent(), **manifests.keys_of(server))
     assert gateway.edge_core.wait_for("device")["deviceId"] == DEVICE
     return gateway
-
-
-def best_of(tensor):
-    """The class that a predicted tensor says."""
-    probabilities = struct.unpack("<10f", base64.b64decode(json.loads(tensor)["b64_data"]))
-    return probabilities.index(max(probabilities))
 
 
 def test_the_main_job(deployed):
@@ -136,35 +125,45 @@ def test_keys_as_plain_variables(gateway, server):
     gateway.loads_and_lists()
 
 
+def test_its_probes(deployed):
+    assert "ready" in deployed.becomes("readinessProbe", 0)
+    assert deployed.probe("livenessProbe")[0] == 0
+    # As podman itself understands the manifest.
+    assert deployed.podman.ended("healthcheck", "run", deployed.container()).returncode == 0
+
+    # Without the agent there is no work for it, but no reason to start it again.
+    assert deployed.agent.stop() == 0
+    failed(deployed.command("listModels"), "UNAVAILABLE")
+    assert "agent" in deployed.becomes("readinessProbe", 1)
+    assert deployed.probe("livenessProbe")[0] == 0
+    deployed.start_agent()
+    deployed.becomes("readinessProbe", 0)
+
+    deployed.edge_core.stop()
+    assert "Edge Core" in deployed.becomes("readinessProbe", 1)
+    assert deployed.probe("livenessProbe")[0] == 0
+
+
+def test_it_comes_back_after_it_was_killed(deployed):
+    deployed.loads_and_lists()
+    pid = deployed.kill()
+    deployed.edge_core.wait_for("closed")
+    # Of a second registration; the first device event was the one before.
+    devices = itertools.count()
+    deployed.edge_core.wait_for("device", lambda _: next(devices) == 1)
+    assert deployed.state()["Pid"] != pid
+    # The control socket of the killed process was in its way.
+    deployed.becomes("readinessProbe", 0)
+    assert deployed.probe("livenessProbe")[0] == 0
+
+
 def test_it_is_confined(deployed):
-    process = Path(f"/proc/{deployed.state()['Pid']}")
-    lines = (process / "status").read_text().splitlines()
-    status = {name: value.strip() for name, value in (line.split(":", 1) for line in lines)}
-    assert status["Uid"].split() == ["0"] * 4
-    for kind in ["Inh", "Prm", "Eff", "Bnd", "Amb"]:
-        assert int(status[f"Cap{kind}"], 16) == 0, kind
-    assert status["NoNewPrivs"] == "1"
-    # A filter is on.
-    assert status["Seccomp"] == "2"
-
-    mounted = [line.split() for line in (process / "mounts").read_text().splitlines()]
-    options = {place: words.split(",") for _, place, _, words, *_ in mounted}
-    for place in ["/", "/edge-core", "/agent"]:
-        assert "ro" in options[place], place
+    confined(deployed, "edge-agent")
+    mounted = mounts(deployed, "edge-agent")
+    for place in ["/edge-core", "/agent", "/credentials"]:
+        assert "ro" in mounted[place], place
     for place in ["/run/sapt", str(deployed.models)]:
-        assert "rw" in options[place], place
-
-
-def test_its_memory_is_limited(deployed):
-    limit = manifests.container_of(deployed.pod)["resources"]["limits"]["memory"]
-    assert limit.endswith("Mi")
-    group = Path(f"/proc/{deployed.state()['Pid']}/cgroup").read_text().splitlines()
-    controllers = {line.split(":")[1]: line.split(":")[2] for line in group}
-    if "memory" in controllers:
-        file = Path("/sys/fs/cgroup/memory" + controllers["memory"]) / "memory.limit_in_bytes"
-    else:
-        file = Path("/sys/fs/cgroup" + controllers[""]) / "memory.max"
-    assert int(file.read_text()) == int(limit.removesuffix("Mi")) << 20
+        assert "rw" in mounted[place], place
 
 
 def test_it_stops_in_order_within_its_grace_period(deployed):

@@ -144,7 +144,7 @@ def test_the_template_is_the_seeds():
 
 
 def test_variables_are_ones_that_sapt_reads():
-    known = subprocess.run([program("SAPT"), "--help"], capture_output=True, text=True).stdout
+    known = subprocess.run([program("SAPT"), "help", "run"], capture_output=True, text=True).stdout
     texts = [each.read_text() for each in manifests.all_files()]
     used = set(re.findall(r"SAPT_[A-Z0-9_]*[A-Z0-9]", " ".join(texts))) - {"SAPT_UNAME_M_GOES_HERE"}
     assert len(used) > 10
