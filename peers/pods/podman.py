@@ -91,7 +91,7 @@ class Podman:
 
     def clear(self):
         """Ends what runs, however it came about, and keeps only images."""
-        self.run("pod", "rm", "--all", "--force", "--time", "0")
+        self.run("pod", "rm", "--all", "--force", "--time", "5")
         self.run("rm", "--all", "--force", "--time", "0")
         self.run("volume", "rm", "--all", "--force")
         for name in self.run("secret", "ls", "--format", "{{.Name}}").split():
