@@ -1,16 +1,19 @@
 """`edge-agent.yaml`, deployed by `podman kube play` beside `sapt-agent` and Edge Core's peer."""
 
+import base64
 import itertools
+import json
 import os
 import uuid
 from pathlib import Path
 
 import pytest
 
+from agent_client import agent as agent_peer
 from edge_core.peer import DEVICE
 from pods import manifests
 from pods.confinement import confined, mounts
-from pods.gateway import DATA, best_of
+from pods.gateway import AGENT_SOCKET, DATA, best_of
 from results import failed, succeeded
 from s3.servers import BUCKET, client
 from s3.system import picture, written
@@ -162,6 +165,31 @@ def test_it_is_confined(deployed):
         assert "ro" in mounted[place], place
     for place in ["/run/sapt", str(deployed.models)]:
         assert "rw" in mounted[place], place
+
+
+def test_a_large_tensor_fits_into_its_memory(gateway, server):
+    """What the manifest's limit is measured for."""
+    values = bytes(64 << 20)
+    tensor = {"name": "x", "shape": [1, len(values) // 4], "type": 5}
+    content = {**tensor, "b64_data": base64.b64encode(values).decode()}
+    (gateway.models / "data" / "large.json").write_text(json.dumps(content))
+    # Its model answers with what it is given.
+    agent = agent_peer.serve(agent_peer.Agent(), gateway.sockets / AGENT_SOCKET)
+    try:
+        gateway.deploy(gateway.edge_agent(), **manifests.keys_of(server))
+        gateway.edge_core.wait_for("device")
+        started = gateway.state()["Pid"]
+        result = gateway.command(
+            "predict",
+            model_name="echo",
+            input_data_url="file:///large.json",
+            output_url="file:///large.npy",
+        )
+        predicted = gateway.models / written(result).removeprefix("file:///models/")
+        assert predicted.stat().st_size > len(values)
+        assert gateway.state()["Pid"] == started
+    finally:
+        agent.stop(grace=None).wait()
 
 
 def test_it_stops_in_order_within_its_grace_period(deployed):
