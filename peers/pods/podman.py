@@ -113,7 +113,9 @@ class Podman:
         """What is mounted below its directory, the innermost first."""
         lines = Path("/proc/self/mounts").read_text().splitlines()
         places = [line.split()[1] for line in lines]
-        return sorted((each for each in places if each.startswith(f"{self.directory}/")), reverse=True)
+        return sorted(
+            (each for each in places if each.startswith(f"{self.directory}/")), reverse=True
+        )
 
 
 def missing_programs():

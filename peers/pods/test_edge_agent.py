@@ -100,16 +100,16 @@ def test_rotated_keys_count_for_the_next_command(deployed, server, rotate):
     deployed.put_model()
     iam = client(server.endpoint, "iam", *server.administrator)
     volume = deployed.credentials()
-    first, second = (
-        iam.create_access_key(UserName="gateway")["AccessKey"] for _ in range(2)
-    )
+    first, second = (iam.create_access_key(UserName="gateway")["AccessKey"] for _ in range(2))
     for number, key in enumerate([first, second]):
         rotate(volume, manifests.keys(key["AccessKeyId"], key["SecretAccessKey"]))
         assert succeeded(deployed.load(f"model-{number}")) == "succeeded"
         iam.delete_access_key(UserName="gateway", AccessKeyId=key["AccessKeyId"])
         # It was this key that counted.
         deployed.put_model(f"{number}.tar.gz")
-        failed(deployed.load(f"other-{number}", f"{number}.tar.gz"), "S3_ERROR", "InvalidAccessKeyId")
+        failed(
+            deployed.load(f"other-{number}", f"{number}.tar.gz"), "S3_ERROR", "InvalidAccessKeyId"
+        )
 
 
 def test_keys_as_plain_variables(gateway, server):

@@ -40,7 +40,9 @@ def kubectl(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("path", [manifests.EDGE_AGENT, manifests.WITH_ENGINE], ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", [manifests.EDGE_AGENT, manifests.WITH_ENGINE], ids=lambda p: p.stem
+)
 def test_pods_are_valid(path, version):
     for document in documents(path):
         assert problems(document, version) == []
@@ -96,7 +98,9 @@ def test_fleets_run_the_same_pod(kubectl, group):
     pod = documents(like)[-1]
     assert set(spec) - set(pod["spec"]) == {"nodeSelector"}
     assert set(pod["spec"]) - set(spec) == {"nodeName"}
-    assert daemon_set["spec"]["template"]["metadata"]["annotations"] == pod["metadata"]["annotations"]
+    assert (
+        daemon_set["spec"]["template"]["metadata"]["annotations"] == pod["metadata"]["annotations"]
+    )
 
     # What differs on purpose.
     volumes = {each["name"]: each for each in spec["volumes"]}
@@ -113,7 +117,9 @@ def test_fleets_run_the_same_pod(kubectl, group):
         has = {name: wanted.pop(name, None) for name in ["env", "image"]}
         assert container == wanted
         if container["name"] == "edge-agent":
-            settings = [each for each in built if each["metadata"]["name"].startswith("sapt-settings")]
+            settings = [
+                each for each in built if each["metadata"]["name"].startswith("sapt-settings")
+            ]
             names = {each["name"] for each in sets["env"]} | set(settings[0]["data"])
             assert names - {"GATEWAY"} == {each["name"] for each in has["env"]}
 
@@ -151,7 +157,9 @@ def test_variables_are_ones_that_sapt_reads():
     assert {each for each in used if each not in known} == set()
 
 
-@pytest.mark.parametrize("name,manifest", [("sapt", "Cargo.toml"), ("sapt-agent", "agent/Cargo.toml")])
+@pytest.mark.parametrize(
+    "name,manifest", [("sapt", "Cargo.toml"), ("sapt-agent", "agent/Cargo.toml")]
+)
 def test_images_are_of_this_version(name, manifest):
     version = re.search(r'^version = "(.*)"', (WORKSPACE / manifest).read_text(), re.MULTILINE)[1]
     named = rf'image: "{name}:(.*)-'
