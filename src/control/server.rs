@@ -71,6 +71,8 @@ async fn accept(listener: UnixListener, desk: Rc<Desk>, executor: Rc<LocalExecut
                 let place = Place::take(&desk);
                 let answering = async move { place.0.answer(stream).await };
                 executor.spawn(answering.boxed_local()).detach();
+                // Who has to make room for it does so before the next one comes.
+                smol::future::yield_now().await;
             }
             Ok(_) => {}
             // No file descriptors are left: who has some may give them back.
