@@ -48,7 +48,7 @@ def podman(bare_podman):
 
 @pytest.fixture(scope="package")
 def podman_with_agent(podman):
-    """Podman with the image of `sapt-agent`, too. It takes long to build, so that it may be absent."""
+    """Podman with the image of `sapt-agent`, too. It takes long to build, and may be absent."""
     try:
         images.make(podman, "SAPT_AGENT", AGENT_IMAGE)
     except images.NoImage as reason:

@@ -171,7 +171,7 @@ class Gateway:
 
 
 def eventually(look, fits):
-    """What `look` returns as soon as it fits. For what nothing tells: as kubelets, it asks again."""
+    """What `look` returns once it fits. For what nothing tells: it asks again, as kubelets do."""
     deadline = time.monotonic() + LIMIT_SECONDS
     while True:
         found = look()

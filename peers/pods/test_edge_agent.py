@@ -210,3 +210,15 @@ def test_placeholders_that_were_left_are_told(gateway):
     logs = gateway.logs()
     for variable in ["REGION", "S3_BUCKET", "S3_MODELS_DIR", "S3_DATA_DIR"]:
         assert f"SAPT_AWS_{variable}: still holds the placeholder" in logs, logs
+
+
+def test_a_models_directory_of_another_user_is_told(gateway):
+    """As root without its powers, it cannot write there."""
+    os.chown(gateway.models, 1000, 1000)
+    pod = gateway.edge_agent()
+    pod["spec"]["restartPolicy"] = "Never"
+    gateway.deploy(pod, **manifests.keys("AKIDEXAMPLE", "a-secret"))
+    assert gateway.podman.run("wait", gateway.container()).strip() == "1"
+    logs = gateway.logs()
+    assert f"{gateway.models}" in logs and "Permission denied" in logs, logs
+    assert "runs as user 0" in logs, logs

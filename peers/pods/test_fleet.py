@@ -1,4 +1,4 @@
-"""The Pod that a fleet's DaemonSet makes on a gateway, from the kustomization to its registration."""
+"""The Pod that a fleet's DaemonSet makes on a gateway, from kustomization to registration."""
 
 import json
 import shutil
