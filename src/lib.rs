@@ -3,6 +3,7 @@
 //! See `ARCHITECTURE.md` for the map.
 
 pub mod agent;
+pub mod allocator;
 pub mod arguments;
 pub mod blocking;
 pub mod clock;

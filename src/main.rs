@@ -10,6 +10,10 @@ use sapt::control::call::{End, call};
 use sapt::control::probe::probe;
 use sapt::run::{self, run};
 
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: sapt::allocator::Allocator = sapt::allocator::Allocator::new();
+
 /// `EX_USAGE` of sysexits.h: the operator has to change something.
 const MISUSED: u8 = 64;
 
