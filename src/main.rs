@@ -1,10 +1,12 @@
 //! The `sapt` program.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rustix::io::Errno;
 use sapt::arguments::{Invocation, Request, one_line};
+use sapt::check::check;
 use sapt::config::{Config, process_environment};
 use sapt::control::call::{End, call};
 use sapt::control::probe::probe;
@@ -54,6 +56,12 @@ fn invoked(invocation: Invocation) -> Result<u8, String> {
                 _ => eprint!("{text}"),
             }
             Ok(end as u8)
+        }
+        Invocation::Check(order) => {
+            let report = check(&order, &process_environment).map_err(|error| told(&error))?;
+            let coloured = rustix::stdio::stdout().is_terminal();
+            print(&if order.json { report.json() } else { report.table(coloured) });
+            Ok(if report.is_good() { 0 } else { 1 })
         }
         Invocation::Prepare(order) => match prepare(&order, &process_environment) {
             Ok(done) => {

@@ -65,7 +65,8 @@ pub fn run() -> Result<(), Error> {
     let persisted = persisted(&mut config);
     let signals = Signals::new([Signal::Term, Signal::Int]).map_err(Error::Signals)?;
     let executor = Rc::new(LocalExecutor::new());
-    smol::block_on(executor.run(serve(config, store, persisted, signals, executor.clone())));
+    let serving = serve(config, store, persisted, signals, executor.clone());
+    smol::block_on(executor.run(serving.boxed_local()));
     Ok(())
 }
 
