@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod arguments;
 pub mod blocking;
+pub mod check;
 pub mod clock;
 pub mod command;
 pub mod config;
@@ -14,11 +15,13 @@ pub mod edge;
 pub mod licences;
 pub mod logging;
 pub mod model_name;
+pub mod prepare;
 pub mod run;
 pub mod s3;
 pub mod secret;
 pub mod store;
 pub mod tensor;
+pub mod whole_file;
 
 /// What this program calls itself in requests.
 const USER_AGENT: &str = concat!("sapt/", env!("CARGO_PKG_VERSION"));
