@@ -6,6 +6,7 @@ pub mod agent;
 pub mod allocator;
 pub mod arguments;
 pub mod blocking;
+pub mod check;
 pub mod clock;
 pub mod command;
 pub mod config;
@@ -15,11 +16,13 @@ pub mod edge;
 pub mod licences;
 pub mod logging;
 pub mod model_name;
+pub mod prepare;
 pub mod run;
 pub mod s3;
 pub mod secret;
 pub mod store;
 pub mod tensor;
+pub mod whole_file;
 
 /// What this program calls itself in requests.
 const USER_AGENT: &str = concat!("sapt/", env!("CARGO_PKG_VERSION"));

@@ -1,13 +1,16 @@
 //! The `sapt` program.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rustix::io::Errno;
 use sapt::arguments::{Invocation, Request, one_line};
+use sapt::check::check;
 use sapt::config::{Config, process_environment};
 use sapt::control::call::{End, call};
 use sapt::control::probe::probe;
+use sapt::prepare::{self, prepare};
 use sapt::run::{self, run};
 
 #[cfg(target_env = "musl")]
@@ -58,6 +61,24 @@ fn invoked(invocation: Invocation) -> Result<u8, String> {
             }
             Ok(end as u8)
         }
+        Invocation::Check(order) => {
+            let report = check(&order, &process_environment).map_err(|error| told(&error))?;
+            let coloured = rustix::stdio::stdout().is_terminal();
+            print(&if order.json { report.json() } else { report.table(coloured) });
+            Ok(if report.is_good() { 0 } else { 1 })
+        }
+        Invocation::Prepare(order) => match prepare(&order, &process_environment) {
+            Ok(done) => {
+                eprint!("{}", done.remarks);
+                print(&done.files);
+                Ok(0)
+            }
+            Err(error @ prepare::Error::Wrong(..)) => Err(told(&error)),
+            Err(error) => {
+                eprint!("{}", told(&error));
+                Ok(1)
+            }
+        },
         Invocation::Print(text) => {
             print(&text);
             Ok(0)
@@ -84,7 +105,7 @@ fn print(text: &str) {
 }
 
 fn control_socket() -> Result<PathBuf, String> {
-    Config::control_socket(process_environment).map_err(|problems| told(&problems))
+    Config::control_socket(&process_environment).map_err(|problems| told(&problems))
 }
 
 fn standard_input() -> Result<String, String> {

@@ -54,7 +54,8 @@ impl std::error::Error for Error {
 
 /// Runs until SIGTERM or SIGINT. Finishes then what takes less than 5 s.
 pub fn run() -> Result<(), Error> {
-    let mut config = Config::from_environment(process_environment).map_err(Error::Configuration)?;
+    let mut config =
+        Config::from_environment(&process_environment).map_err(Error::Configuration)?;
     config.log_levels.install();
     let limits = Limits { bytes: config.model_max_bytes, ..Limits::default() };
     let store = Store::open(config.models_path.clone()).map_err(Error::Store)?;
@@ -64,7 +65,8 @@ pub fn run() -> Result<(), Error> {
     let persisted = persisted(&mut config);
     let signals = Signals::new([Signal::Term, Signal::Int]).map_err(Error::Signals)?;
     let executor = Rc::new(LocalExecutor::new());
-    smol::block_on(executor.run(serve(config, store, persisted, signals, executor.clone())));
+    let serving = serve(config, store, persisted, signals, executor.clone());
+    smol::block_on(executor.run(serving.boxed_local()));
     Ok(())
 }
 

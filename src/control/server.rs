@@ -192,7 +192,12 @@ impl Desk {
         let (edge, agent) = (self.device.standing(), self.device.agent());
         let ending = self.device.is_draining();
         let readiness = Readiness { ending, edge: &edge, agent: &agent };
-        state("ready", readiness.is_ready(), &readiness.to_string())
+        Success::from(object([
+            ("ready", Value::Bool(readiness.is_ready())),
+            ("detail", text(&readiness.to_string())),
+            ("registered", Value::Bool(edge.is_registered())),
+            ("edge_core", text(&edge.to_string())),
+        ]))
     }
 }
 
