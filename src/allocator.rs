@@ -8,18 +8,18 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
 
-/// Blocks from here on are mapped by musl one by one (its MMAP_THRESHOLD).
-const LARGE: usize = 128 << 10;
+/// Blocks from here on are kept. musl maps them one by one, or the smaller ones a few together.
+const LARGE: usize = 16 << 10;
 
 /// What is kept at most, in bytes: an idle gateway pays for it.
 const MOST: usize = 1 << 20;
 
 /// Sizes of large blocks are multiples of this, so that tensors of about the same size share one.
-const STEP: usize = 64 << 10;
+const STEP: usize = 16 << 10;
 
 /// The system's allocator, and freed blocks that are kept.
 pub struct Allocator {
-    kept: Mutex<[Option<Block>; 4]>,
+    kept: Mutex<[Option<Block>; 16]>,
 }
 
 /// A freed block that `System` gave for `layout`.
@@ -35,7 +35,7 @@ unsafe impl Send for Block {}
 impl Allocator {
     /// Nothing is kept yet.
     pub const fn new() -> Self {
-        Self { kept: Mutex::new([None; 4]) }
+        Self { kept: Mutex::new([None; 16]) }
     }
 
     /// A block that was given for the same layout. None as well where another thread looks for one.
@@ -159,7 +159,7 @@ mod tests {
         let allocator = Allocator::new();
         let first = allocate(&allocator, 602_112);
         free(&allocator, first, 602_112);
-        assert_eq!(kept(&allocator), [10 * STEP]);
+        assert_eq!(kept(&allocator), [37 * STEP]);
         // Of about the same size.
         let second = allocate(&allocator, 602_240);
         assert_eq!(second, first);
@@ -210,17 +210,18 @@ mod tests {
 
     #[test]
     fn another_makes_room() {
+        const UNIT: usize = MOST / 16;
         let allocator = Allocator::new();
         let blocks: Vec<_> =
-            (2..7).map(|number| (number, allocate(&allocator, number * STEP))).collect();
+            (2..7).map(|number| (number, allocate(&allocator, number * UNIT))).collect();
         for (number, at) in blocks {
-            free(&allocator, at, number * STEP);
+            free(&allocator, at, number * UNIT);
         }
-        // 2, 3, 4 and 5 were 14 of 16 in all four places, until the 6 took that of the 4.
-        assert_eq!(kept(&allocator), [2 * STEP, 3 * STEP, 6 * STEP, 5 * STEP]);
-        let at = allocate(&allocator, 9 * STEP);
-        free(&allocator, at, 9 * STEP);
-        assert_eq!(kept(&allocator), [2 * STEP, 3 * STEP, 6 * STEP, 5 * STEP]);
+        // 2, 3, 4 and 5 were 14 of 16, until the 6 took the place of the 4.
+        assert_eq!(kept(&allocator), [2 * UNIT, 3 * UNIT, 6 * UNIT, 5 * UNIT]);
+        let at = allocate(&allocator, 9 * UNIT);
+        free(&allocator, at, 9 * UNIT);
+        assert_eq!(kept(&allocator), [2 * UNIT, 3 * UNIT, 6 * UNIT, 5 * UNIT]);
     }
 
     #[test]
