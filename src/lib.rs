@@ -14,6 +14,7 @@ pub mod edge;
 pub mod licences;
 pub mod logging;
 pub mod model_name;
+pub mod notify;
 pub mod run;
 pub mod s3;
 pub mod secret;

@@ -38,6 +38,7 @@ mod readable;
 mod server;
 mod socket;
 
+pub use health::readiness;
 pub use server::{Server, serve};
 pub use socket::{ListenError, Socket};
 

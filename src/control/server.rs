@@ -13,7 +13,7 @@ use smol::net::unix::{UnixListener, UnixStream};
 use smol::{Async, LocalExecutor, Task};
 
 use super::LONGEST_LINE;
-use super::health::Readiness;
+use super::health::readiness;
 use super::line::{Lines, Next};
 use super::socket::Socket;
 use crate::blocking::unblock;
@@ -194,10 +194,8 @@ impl Desk {
     }
 
     fn readiness(&self) -> Success {
-        let (edge, agent) = (self.device.standing(), self.device.agent());
-        let ending = self.device.is_draining();
-        let readiness = Readiness { ending, edge: &edge, agent: &agent };
-        state("ready", readiness.is_ready(), &readiness.to_string())
+        let (ready, detail) = readiness(&self.device);
+        state("ready", ready, &detail)
     }
 
     /// Does a command. It goes on when the client has gone.
