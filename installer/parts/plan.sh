@@ -117,6 +117,7 @@ recorded() {
 
 # Prints the plan for people.
 print_plan() {
+    sed -n '/^purge/p' "$work/plan" | cut -f 4 >"$work/purged"
     while IFS=$tab read -r action kind mode path source service; do
         case $action in
         make | replace)
@@ -131,7 +132,7 @@ print_plan() {
         discard) say "  remove image $path from ${source%% *}" ;;
         purge)
             # Once for what is in one another.
-            grep -q "^purge${tab}data${tab}[0-7]*${tab}$(dirname "$path")${tab}" "$work/plan" ||
+            grep -Fxq -- "$(dirname "$path")" "$work/purged" ||
                 say "  remove $path with everything in it"
             ;;
         keep) say "  keep $path: it was changed since it was installed" ;;
