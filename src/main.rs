@@ -8,6 +8,7 @@ use sapt::arguments::{Invocation, Request, one_line};
 use sapt::config::{Config, process_environment};
 use sapt::control::call::call;
 use sapt::control::probe::probe;
+use sapt::prepare::{self, prepare};
 use sapt::run::{self, run};
 
 /// `EX_USAGE` of sysexits.h: the operator has to change something.
@@ -48,6 +49,18 @@ fn invoked(invocation: Invocation) -> Result<u8, String> {
             };
             Ok(call(&control_socket()?, &line, raw) as u8)
         }
+        Invocation::Prepare(order) => match prepare(&order, &process_environment) {
+            Ok(done) => {
+                eprint!("{}", done.remarks);
+                print(&done.files);
+                Ok(0)
+            }
+            Err(error @ prepare::Error::Wrong(..)) => Err(told(&error)),
+            Err(error) => {
+                eprint!("{}", told(&error));
+                Ok(1)
+            }
+        },
         Invocation::Print(text) => {
             print(&text);
             Ok(0)
@@ -66,7 +79,7 @@ fn print(text: &str) {
 }
 
 fn control_socket() -> Result<PathBuf, String> {
-    Config::control_socket(process_environment).map_err(|problems| told(&problems))
+    Config::control_socket(&process_environment).map_err(|problems| told(&problems))
 }
 
 fn standard_input() -> Result<String, String> {

@@ -55,7 +55,8 @@ impl std::error::Error for Error {
 
 /// Runs until SIGTERM or SIGINT. Finishes then what takes less than 5 s.
 pub fn run() -> Result<(), Error> {
-    let mut config = Config::from_environment(process_environment).map_err(Error::Configuration)?;
+    let mut config =
+        Config::from_environment(&process_environment).map_err(Error::Configuration)?;
     config.log_levels.install();
     let limits = Limits { bytes: config.model_max_bytes, ..Limits::default() };
     let store = Store::open(config.models_path.clone()).map_err(Error::Store)?;

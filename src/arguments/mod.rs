@@ -2,6 +2,7 @@
 
 mod call;
 mod health;
+mod prepare;
 mod run;
 mod version;
 
@@ -12,6 +13,7 @@ pub use call::{Request, one_line};
 
 use crate::control::probe::Probe;
 use crate::licences;
+use crate::prepare::Order;
 
 /// What the process is asked to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub enum Invocation {
         /// Whether the reply is printed as it comes.
         raw: bool,
     },
+    /// Write an installation's files.
+    Prepare(Order),
     /// Print this and exit 0.
     Print(String),
     /// Print this on standard error and exit 64.
@@ -49,6 +53,7 @@ impl Invocation {
             ["licenses"] => Self::Print(licences::text()),
             ["health", ref options @ ..] => health::parse(options),
             ["call", ref words @ ..] => call::parse(words),
+            ["prepare", ref words @ ..] => prepare::parse(words),
             [word, ..] => misused(&format!("cannot make sense of {word:?} here"), ""),
         }
     }
@@ -60,6 +65,7 @@ fn help(command: &str) -> Option<String> {
         "run" => Some(run::help()),
         "health" => Some(health::HELP.to_owned()),
         "call" => Some(call::help()),
+        "prepare" => Some(prepare::HELP.to_owned()),
         "version" => Some(version::HELP.to_owned()),
         "licenses" => Some(LICENSES_HELP.to_owned()),
         "help" | "-h" | "--help" => Some("Usage: sapt help [COMMAND]\n\nPrints help.\n".to_owned()),
@@ -85,14 +91,15 @@ Commands:
   run       Run the translator (the default)
   health    Tell whether the running translator lives, or is ready
   call      Have the running translator do a command, as the cloud would
+  prepare   Check an installation's env file, and write its files
   version   Print version, revision and target
   licenses  Print what is linked into this program, and its licences
   help      Print this, or the help of a command
 
 Configuration is in the environment; sapt help run lists its variables.
 Exit codes: 0 after SIGTERM or SIGINT, 64 for a wrong configuration or wrong
-arguments, 1 for a system that it cannot run on. Those of health and call are in
-their help.
+arguments, 1 for a system that it cannot run on. Those of the others are in their
+help.
 ";
 
 const LICENSES_HELP: &str = "\
@@ -123,7 +130,7 @@ mod tests {
     #[test]
     fn help_is_complete() {
         let Invocation::Print(all) = parse(&["--help"]) else { panic!() };
-        for command in ["run", "health", "call", "version", "licenses", "help"] {
+        for command in ["run", "health", "call", "prepare", "version", "licenses", "help"] {
             assert!(all.contains(&format!("\n  {command} ")));
             let Invocation::Print(help) = parse(&[command, "--help"]) else { panic!("{command}") };
             assert!(

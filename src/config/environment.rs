@@ -180,7 +180,7 @@ impl std::error::Error for Problems {}
 
 impl Config {
     /// Reads the configuration; `lookup` tells a variable's value. An empty one counts as not set.
-    pub fn from_environment(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, Problems> {
+    pub fn from_environment(lookup: Lookup<'_>) -> Result<Self, Problems> {
         let mut reader = Reader { lookup, problems: Vec::new() };
         let device_name = reader.parsed("SAPT_PT_DEVICE_NAME", DeviceName::parse);
         let config = Self {
@@ -205,12 +205,15 @@ impl Config {
     }
 
     /// Reads only where the control socket is.
-    pub fn control_socket(lookup: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Problems> {
+    pub fn control_socket(lookup: Lookup<'_>) -> Result<PathBuf, Problems> {
         let mut reader = Reader { lookup, problems: Vec::new() };
         let path = reader.control_socket();
         if reader.problems.is_empty() { Ok(path) } else { Err(Problems(reader.problems)) }
     }
 }
+
+/// Tells a variable's value.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// A variable of this process's environment.
 pub fn process_environment(name: &str) -> Option<OsString> {
@@ -224,12 +227,12 @@ const SMALLEST_LIMIT: usize = 4096;
 
 const SYNC_WINDOW: Duration = Duration::from_secs(8);
 
-pub(super) struct Reader<L> {
-    lookup: L,
+pub(super) struct Reader<'a> {
+    lookup: Lookup<'a>,
     problems: Vec<Problem>,
 }
 
-impl<L: Fn(&str) -> Option<OsString>> Reader<L> {
+impl Reader<'_> {
     pub(super) fn text(&mut self, variable: &'static str) -> Option<String> {
         let value = (self.lookup)(variable).filter(|value| !value.is_empty())?;
         let problem = match value.into_string() {
@@ -300,7 +303,7 @@ impl<L: Fn(&str) -> Option<OsString>> Reader<L> {
 
 /// The templates' values that are to be replaced, such as `AWS_ACCESS_KEY_GOES_HERE` and
 /// `YOUR_S3_DIR_WHERE_SAGEMAKER_SAVES_COMPILED_MODELS`.
-fn is_placeholder(text: &str) -> bool {
+pub(crate) fn is_placeholder(text: &str) -> bool {
     text.ends_with("GOES_HERE") || text.contains("S3_DIR_WHERE_SAGEMAKER_")
 }
 
@@ -385,7 +388,7 @@ pub(super) mod tests {
     use super::*;
 
     pub(in crate::config) fn read(variables: &[(&str, &str)]) -> Result<Config, Problems> {
-        Config::from_environment(|name| {
+        Config::from_environment(&|name| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
         })
     }

@@ -13,7 +13,8 @@ mod view;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use environment::{Problem, Problems, VARIABLES, Variable, process_environment};
+pub(crate) use environment::is_placeholder;
+pub use environment::{Lookup, Problem, Problems, VARIABLES, Variable, process_environment};
 pub use persisted::{Persisted, PersistedError};
 pub use storage::{Storage, Unset};
 pub use update::{InvalidUpdate, Update};

@@ -1,13 +1,11 @@
 //! How S3 is reached: endpoint, proxy, and whom to trust about the time.
 
-use std::ffi::OsString;
-
 use super::environment::{Reader, flag};
 use crate::s3::{
     Addressing, Aws, BucketOwner, Endpoint, Exempt, InvalidOrigin, Network, Proxies, Proxy,
 };
 
-impl<L: Fn(&str) -> Option<OsString>> Reader<L> {
+impl Reader<'_> {
     /// The server, and where the bucket's name goes.
     pub(super) fn endpoint(&mut self) -> Endpoint {
         let server = self.parsed("SAPT_AWS_ENDPOINT_URL", |text| {

@@ -4,9 +4,8 @@
 //! can read it, and nobody asked for it but the operator.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -14,6 +13,7 @@ use smol::lock::Mutex;
 
 use super::Update;
 use crate::blocking::unblock;
+use crate::whole_file::{self, Refused};
 
 /// No file of ours is larger, in bytes.
 const LARGEST: u64 = 64 * 1024;
@@ -39,7 +39,7 @@ impl Persisted {
             Err(error) => Err(error),
             Ok(file) => file.take(LARGEST).read_to_string(&mut text),
         };
-        read.map_err(PersistedError::io("read", path))?;
+        read.map_err(Refused::to("read", path))?;
         let broken = |reason: String| PersistedError::Broken(path.to_owned(), reason);
         let message: Value =
             serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
@@ -53,67 +53,31 @@ impl Persisted {
         let mut all = changes.clone();
         all.add(update.clone());
         let (path, text) = (self.path.clone(), all.encode());
-        unblock(move || write(&path, text.as_bytes())).await?;
+        unblock(move || whole_file::replace(&path, text.as_bytes(), 0o600)).await?;
         *changes = all;
         Ok(())
     }
-}
-
-/// Replaces the file as a whole.
-fn write(path: &Path, content: &[u8]) -> Result<(), PersistedError> {
-    let new = path.with_extension("new");
-    // One that a killed run left may have another mode.
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(PersistedError::io("remove", &new)(error));
-        }
-        _ => {}
-    }
-    let mut file = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)
-        .map_err(PersistedError::io("create", &new))?;
-    file.write_all(content).map_err(PersistedError::io("write", &new))?;
-    file.sync_all().map_err(PersistedError::io("flush to disk", &new))?;
-    fs::rename(&new, path).map_err(PersistedError::io("replace", path))?;
-    if let Some(Ok(directory)) = path.parent().map(File::open) {
-        // The name is in place; some file systems cannot flush a directory.
-        let _ = directory.sync_all();
-    }
-    Ok(())
 }
 
 /// The file failed.
 #[derive(Debug)]
 pub enum PersistedError {
     /// The system refused an action on it.
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
+    Io(Refused),
     /// It does not hold a configuration; tells why.
     Broken(PathBuf, String),
 }
 
-impl PersistedError {
-    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { action, path, source }
+impl From<Refused> for PersistedError {
+    fn from(refused: Refused) -> Self {
+        Self::Io(refused)
     }
 }
 
 impl fmt::Display for PersistedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io { action, path, source } => {
-                write!(f, "cannot {action} {}: {source}", path.display())
-            }
+            Self::Io(refused) => refused.fmt(f),
             Self::Broken(path, reason) => {
                 write!(f, "{} holds no configuration: {reason}", path.display())
             }
@@ -124,7 +88,7 @@ impl fmt::Display for PersistedError {
 impl std::error::Error for PersistedError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io { source, .. } => Some(source),
+            Self::Io(refused) => refused.source(),
             Self::Broken(..) => None,
         }
     }
@@ -132,6 +96,7 @@ impl std::error::Error for PersistedError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use serde_json::json;

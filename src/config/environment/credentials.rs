@@ -2,8 +2,6 @@
 //!
 //! The first one counts. All are read and checked all the same: what is wrong is told.
 
-use std::ffi::OsString;
-
 use super::{Reader, absolute};
 use crate::s3::credentials::{
     Authorization, Container, Credentials, Files, Profile, Reason, RoleAlias, Server, Source,
@@ -18,7 +16,7 @@ const ECS: &str = "http://169.254.170.2";
 /// Where EC2 answers (Amazon EC2 User Guide, "Access instance metadata").
 const INSTANCE_METADATA: &str = "http://169.254.169.254";
 
-impl<L: Fn(&str) -> Option<OsString>> Reader<L> {
+impl Reader<'_> {
     pub(super) fn credentials(&mut self) -> Option<Source> {
         let fixed = self.fixed().map(Source::from);
         let directory = self.parsed("SAPT_CREDENTIALS_DIR", absolute).map(Files::Directory);
