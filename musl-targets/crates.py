@@ -56,6 +56,11 @@ def platform(machine):
     return _machine(machine)["platform"]
 
 
+def largest(machine):
+    """How many bytes sapt may have there."""
+    return int(_machine(machine)["largest"])
+
+
 def _machine(name):
     settings = _settings(name)
     return _machine(settings["same_as"]) if "same_as" in settings else settings

@@ -23,7 +23,8 @@ pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     }
 }
 
-fn begin(work: Box<dyn FnOnce() + Send>) -> Task<()> {
+/// Does the work on another thread.
+pub fn begin(work: Box<dyn FnOnce() + Send>) -> Task<()> {
     smol::unblock(work)
 }
 

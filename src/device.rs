@@ -5,6 +5,8 @@
 //! dispatched, and its result is written when it is there.
 
 use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -36,24 +38,18 @@ pub struct Device {
     answered: (Sender<()>, Receiver<()>),
 }
 
-/// A command of somebody on the gateway, that runs.
+/// A command of somebody on the gateway. Until this is dropped the process does not end in order, so
+/// that the result can be passed on.
 pub struct LocalCommand {
     /// Its number, for [`Device::progress`].
     pub number: u64,
-    /// Where its result comes, once.
-    pub result: Receiver<LocalResult>,
-}
-
-/// The result of such a command. The process does not end in order before it was passed on.
-pub struct LocalResult {
-    /// What came of the command.
-    pub reply: Reply,
-    /// To be dropped when it was.
-    pub answering: Answering,
+    /// Does it. Once this was begun it has to be seen through, whoever still waits for the result.
+    pub running: Pin<Box<dyn Future<Output = Reply>>>,
+    _answering: Answering,
 }
 
 /// Counts as a request that is not wholly answered.
-pub struct Answering(Rc<Device>);
+struct Answering(Rc<Device>);
 
 impl Drop for Answering {
     fn drop(&mut self) {
@@ -107,7 +103,7 @@ impl Device {
             } else {
                 activity.changed().await;
             }
-            self.session.publish(|| vec![self.health()]).await;
+            self.session.publish(Box::new(|| vec![self.health()])).await;
             smol::Timer::after(SHOW_EVERY).await;
         }
     }
@@ -142,23 +138,19 @@ impl Device {
         command
     }
 
-    /// Begins a command of somebody on the gateway. It is done whether or not the result is waited
-    /// for, and shown as any other; its result is no resource's value.
+    /// Begins a command of somebody on the gateway. It is shown as any other; its result is no
+    /// resource's value.
     pub fn begin(self: &Rc<Self>, command: Command) -> LocalCommand {
         let begun = self.commands.begin(command);
         let number = begun.number();
-        let (sender, result) = smol::channel::bounded(1);
-        let (device, answering) = (self.clone(), self.answering());
-        let showing = async move { device.session.publish(|| vec![device.status()]).await };
-        self.executor.spawn(showing.boxed_local()).detach();
         let device = self.clone();
         let running = async move {
+            device.show_soon();
             let reply = device.commands.finish(begun).await;
-            let _ = sender.try_send(LocalResult { reply, answering });
-            device.session.publish(|| vec![device.configuration(), device.status()]).await;
+            device.show_soon();
+            reply
         };
-        self.executor.spawn(running.boxed_local()).detach();
-        LocalCommand { number, result }
+        LocalCommand { number, running: running.boxed_local(), _answering: self.answering() }
     }
 
     /// How far a command is that runs, as the health resource shows it.
@@ -205,24 +197,33 @@ impl Device {
             self.executor.spawn(async move { device.commands.run(command).await }.boxed_local());
         // Let it begin, so that the status that is shown counts it.
         smol::future::yield_now().await;
-        let begun = self.clone();
-        let showing = async move { begun.session.publish(|| vec![begun.status()]).await };
-        self.executor.spawn(showing.boxed_local()).detach();
+        self.show_soon();
         let in_time = async { Some((&mut running).await) };
         let too_late = async {
             smol::Timer::after(self.settings.sync_window).await;
             None
         };
         match in_time.or(too_late).await {
-            Some(reply) => request.acknowledge(|| self.result(reply)).await,
+            Some(reply) => request.acknowledge(Box::new(|| self.result(reply))).await,
             None => {
                 let Settings { reply_format, value_limit, .. } = self.settings;
                 let dispatched = Reply::dispatched(id, method.as_ref(), reply_format, value_limit);
-                request.acknowledge(|| vec![(Resource::Command, dispatched), self.status()]).await;
+                let values = || vec![(Resource::Command, dispatched), self.status()];
+                request.acknowledge(Box::new(values)).await;
                 let reply = running.await;
-                self.session.publish(|| self.result(reply)).await;
+                self.session.publish(Box::new(|| self.result(reply))).await;
             }
         }
+    }
+
+    /// Publishes what a command may have changed beside its result, without waiting.
+    fn show_soon(self: &Rc<Self>) {
+        let device = self.clone();
+        let showing = async move {
+            let shown = || vec![device.configuration(), device.status()];
+            device.session.publish(Box::new(shown)).await;
+        };
+        self.executor.spawn(showing.boxed_local()).detach();
     }
 
     /// The values that a result changes.

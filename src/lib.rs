@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod arguments;
 pub mod blocking;
+pub mod check;
 pub mod clock;
 pub mod command;
 pub mod config;

@@ -1,12 +1,14 @@
 //! The `sapt` program.
 
-use std::io::{Read, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use rustix::io::Errno;
 use sapt::arguments::{Invocation, Request, one_line};
+use sapt::check::check;
 use sapt::config::{Config, process_environment};
-use sapt::control::call::call;
+use sapt::control::call::{End, call};
 use sapt::control::probe::probe;
 use sapt::prepare::{self, prepare};
 use sapt::run::{self, run};
@@ -47,7 +49,19 @@ fn invoked(invocation: Invocation) -> Result<u8, String> {
                     one_line(&standard_input()?).map_err(|reason| told(&reason))?
                 }
             };
-            Ok(call(&control_socket()?, &line, raw) as u8)
+            let (end, text) = call(&control_socket()?, &line, raw);
+            match end {
+                End::Done => print(&text),
+                End::Failed if raw => print(&text),
+                _ => eprint!("{text}"),
+            }
+            Ok(end as u8)
+        }
+        Invocation::Check(order) => {
+            let report = check(&order, &process_environment).map_err(|error| told(&error))?;
+            let coloured = rustix::stdio::stdout().is_terminal();
+            print(&if order.json { report.json() } else { report.table(coloured) });
+            Ok(if report.is_good() { 0 } else { 1 })
         }
         Invocation::Prepare(order) => match prepare(&order, &process_environment) {
             Ok(done) => {
@@ -74,8 +88,16 @@ fn told(error: &dyn std::fmt::Display) -> String {
 }
 
 fn print(text: &str) {
-    // Nobody is there to be told when this fails, as under `sapt --help | head -1`.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let mut rest = text.as_bytes();
+    // Not `Stdout`, which would link a buffer and a lock for nothing.
+    loop {
+        match rustix::io::write(rustix::stdio::stdout(), rest) {
+            Ok(written @ 1..) => rest = rest.get(written..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            // Nobody is there to be told when this fails, as under `sapt --help | head -1`.
+            Ok(0) | Err(_) => return,
+        }
+    }
 }
 
 fn control_socket() -> Result<PathBuf, String> {
@@ -83,9 +105,15 @@ fn control_socket() -> Result<PathBuf, String> {
 }
 
 fn standard_input() -> Result<String, String> {
-    let mut text = String::new();
-    match std::io::stdin().read_to_string(&mut text) {
-        Ok(_) => Ok(text),
-        Err(error) => Err(told(&format_args!("standard input cannot be read: {error}"))),
+    let (mut input, mut chunk) = (Vec::new(), [0; 4096]);
+    loop {
+        // Not `Stdin`, which would link a buffer and a lock for nothing.
+        match rustix::io::read(rustix::stdio::stdin(), &mut chunk) {
+            Ok(0) => break,
+            Ok(read) => input.extend_from_slice(chunk.get(..read).unwrap_or_default()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(told(&format_args!("standard input: {error}"))),
+        }
     }
+    String::from_utf8(input).map_err(|_| told(&"standard input is not UTF-8"))
 }

@@ -66,7 +66,8 @@ pub fn run() -> Result<(), Error> {
     let persisted = persisted(&mut config);
     let signals = Signals::new([Signal::Term, Signal::Int]).map_err(Error::Signals)?;
     let executor = Rc::new(LocalExecutor::new());
-    smol::block_on(executor.run(serve(config, store, persisted, signals, executor.clone())));
+    let serving = serve(config, store, persisted, signals, executor.clone());
+    smol::block_on(executor.run(serving.boxed_local()));
     Ok(())
 }
 
@@ -152,7 +153,7 @@ async fn feed_watchdog(supervisor: Rc<Supervisor>, device: Rc<Device>) {
     supervisor.ready(&control::readiness(&device).1);
     while let Some(beat) = supervisor.beat() {
         smol::Timer::after(beat).await;
-        blocking::unblock(|| ()).await;
+        blocking::begin(Box::new(|| ())).await;
         supervisor.alive(&control::readiness(&device).1);
     }
 }

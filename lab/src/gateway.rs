@@ -192,6 +192,10 @@ impl Plan {
     }
 
     fn start_sapt(&self, s3: &S3, proxy: Option<&FaultProxy>, options: &Options) -> Program {
+        Program::start(&mut self.sapt(s3, proxy, options))
+    }
+
+    fn sapt(&self, s3: &S3, proxy: Option<&FaultProxy>, options: &Options) -> Command {
         let endpoint = proxy.map_or_else(|| s3.endpoint(), FaultProxy::endpoint);
         let mut command = Command::new(&self.sapt);
         command
@@ -221,7 +225,7 @@ impl Plan {
                 None => command.env_remove(variable),
             };
         }
-        Program::start(&mut command)
+        command
     }
 }
 
@@ -241,6 +245,11 @@ impl Gateway {
     /// Starts `sapt` as it was started first: another one, or the next one after it was ended.
     pub fn start_sapt(&self) -> Program {
         self.plan.start_sapt(&self.s3, self.proxy.as_ref(), &self.options)
+    }
+
+    /// A command of `sapt` with the environment that it was started with.
+    pub fn sapt_command(&self) -> Command {
+        self.plan.sapt(&self.s3, self.proxy.as_ref(), &self.options)
     }
 
     /// Starts the agent again, after it was ended.

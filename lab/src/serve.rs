@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use lab::edge_core::{CloudReply, Status};
 use lab::gateway::{DEVICE, Gateway};
 use lab::models::HeldOut;
+use lab::program;
 use tokio::net::TcpListener;
 
 /// Serves until the process is interrupted.
@@ -37,9 +38,12 @@ async fn serve(gateway: Arc<Gateway>) -> std::io::Result<()> {
          \x20 curl http://{address}/33311/0/5701 -d '{{\"jsonrpc\":\"2.0\",\"id\":\"2\",\"method\":\"predict\",\"params\":{{\"model_name\":\"demo-keras\",\"input_data_url\":\"file:///keras.bmp\"}}}}'\n\
          Read a resource:            curl http://{address}/33311/0/5705\n\
          Write the configuration:    curl -X PUT http://{address}/33311/0/5702 -d '{{\"config\":{{\"awsS3DataDirectory\":\"data\"}}}}'\n\n\
+         Or on the gateway:          SAPT_CONTROL_SOCKET={} {} call --help\n\n\
          file:///NAME is {}/data/NAME; models are in {}/s3/sagemaker-lab/compiled-models.\n\
          Ctrl-C ends it.",
         gateway.plan().directory().display(),
+        gateway.plan().control_socket().display(),
+        program::find("sapt").display(),
         gateway.plan().models().display(),
         gateway.plan().directory().display(),
     );

@@ -54,8 +54,12 @@ fn list(indent: &str) -> String {
     let mut text = String::new();
     let config = ["awsRegion", "awsS3Bucket", "awsS3ModelsDirectory", "awsS3DataDirectory", "auth"];
     for (method, parameters) in METHODS.iter().chain(&[("config", &config[..])]) {
-        text += &format!("{indent}{method} {}", parameters.join(" "));
-        text.truncate(text.trim_end().len());
+        text += indent;
+        text += method;
+        for parameter in *parameters {
+            text.push(' ');
+            text += parameter;
+        }
         text.push('\n');
     }
     text
@@ -94,14 +98,13 @@ pub(super) fn parse(words: &[&str]) -> Invocation {
 
 /// A request as the control socket takes it: one line.
 pub fn one_line(text: &str) -> Result<String, String> {
-    check(text).map_err(|reason| format!("the request is not JSON: {reason}"))?;
-    // In JSON an end of a line is never part of a text.
-    Ok(text.replace(['\n', '\r'], " "))
+    json(text).map_err(|reason| format!("the request is not JSON: {reason}"))
 }
 
-fn check(text: &str) -> Result<(), String> {
+/// JSON in one line. An end of a line is never part of a text in it.
+fn json(text: &str) -> Result<String, String> {
     match serde_json::from_slice::<Value>(text.as_bytes()) {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(text.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c }).collect()),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -116,8 +119,7 @@ fn compose(method: &str, parameters: &[&str]) -> Result<String, String> {
         let (name, value) = match name.strip_suffix(':') {
             Some(name) => {
                 let no_json = |reason| format!("what follows {name}:= is not JSON: {reason}");
-                check(value).map_err(no_json)?;
-                (name, value.replace(['\n', '\r'], " "))
+                (name, json(value).map_err(no_json)?)
             }
             None => (name, to_string(value)),
         };

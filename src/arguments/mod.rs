@@ -1,6 +1,7 @@
 //! The command line. One file a command.
 
 mod call;
+mod check;
 mod health;
 mod prepare;
 mod run;
@@ -29,6 +30,8 @@ pub enum Invocation {
         /// Whether the reply is printed as it comes.
         raw: bool,
     },
+    /// Look whether all is as it should be.
+    Check(crate::check::Order),
     /// Write an installation's files.
     Prepare(Order),
     /// Print this and exit 0.
@@ -53,6 +56,7 @@ impl Invocation {
             ["licenses"] => Self::Print(licences::text()),
             ["health", ref options @ ..] => health::parse(options),
             ["call", ref words @ ..] => call::parse(words),
+            ["check", ref words @ ..] => check::parse(words),
             ["prepare", ref words @ ..] => prepare::parse(words),
             [word, ..] => misused(&format!("cannot make sense of {word:?} here"), ""),
         }
@@ -65,6 +69,7 @@ fn help(command: &str) -> Option<String> {
         "run" => Some(run::help()),
         "health" => Some(health::HELP.to_owned()),
         "call" => Some(call::help()),
+        "check" => Some(check::HELP.to_owned()),
         "prepare" => Some(prepare::HELP.to_owned()),
         "version" => Some(version::HELP.to_owned()),
         "licenses" => Some(LICENSES_HELP.to_owned()),
@@ -91,6 +96,7 @@ Commands:
   run       Run the translator (the default)
   health    Tell whether the running translator lives, or is ready
   call      Have the running translator do a command, as the cloud would
+  check     Look whether this gateway is as it should be, and tell what to do
   prepare   Check an installation's env file, and write its files
   version   Print version, revision and target
   licenses  Print what is linked into this program, and its licences
@@ -130,7 +136,8 @@ mod tests {
     #[test]
     fn help_is_complete() {
         let Invocation::Print(all) = parse(&["--help"]) else { panic!() };
-        for command in ["run", "health", "call", "prepare", "version", "licenses", "help"] {
+        for command in ["run", "health", "call", "check", "prepare", "version", "licenses", "help"]
+        {
             assert!(all.contains(&format!("\n  {command} ")));
             let Invocation::Print(help) = parse(&[command, "--help"]) else { panic!("{command}") };
             assert!(

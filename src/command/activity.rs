@@ -1,7 +1,6 @@
 //! What runs, how far it is, and how the agent is: the values of the status and health resources.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::SystemTime;
 
@@ -69,7 +68,8 @@ pub enum AgentHealth {
 struct State {
     /// By method, in the order in which they were first seen.
     methods: Vec<(String, MethodState)>,
-    running: BTreeMap<u64, Running>,
+    /// By number, the one that has run for longest first. A `Vec`, whose code is small.
+    running: Vec<(u64, Running)>,
     models: Vec<ShownModel>,
     started: u64,
     agent: AgentHealth,
@@ -141,13 +141,13 @@ impl Activity {
 
     /// Whether a command that runs shows a rate.
     pub fn is_transferring(&self) -> bool {
-        self.state.borrow().running.values().any(|running| running.bytes > 0)
+        self.state.borrow().running.iter().any(|(_, running)| running.bytes > 0)
     }
 
     /// How far a command is that runs, as the health resource shows it.
     pub fn progress(&self, number: u64) -> Option<String> {
         let state = self.state.borrow();
-        let running = state.running.get(&number)?;
+        let (_, running) = state.running.iter().find(|(running, _)| *running == number)?;
         Some(json::to_string(&running.show((self.clock)())))
     }
 
@@ -187,7 +187,7 @@ impl Activity {
             Value::Array(by_need.take(shown).map(ShownModel::show).collect())
         };
         let value = |running: usize, shown: usize| {
-            let entries = state.running.values().take(running).map(|entry| entry.show(now));
+            let entries = state.running.iter().take(running).map(|(_, entry)| entry.show(now));
             let mut members = vec![
                 ("version", text(env!("CARGO_PKG_VERSION"))),
                 ("agent", object([("state", text(agent)), ("detail", text(&detail))])),
@@ -305,7 +305,7 @@ impl Activity {
         let method = method.map_or("", Method::name).to_owned();
         let rate = Rate::new((self.clock)());
         let running = Running { id, method, phase: "started", bytes: 0, total: None, rate };
-        state.running.insert(number, running);
+        state.running.push((number, running));
         self.note();
         Progress { activity: self.clone(), number, name, failed: true }
     }
@@ -355,7 +355,8 @@ impl Progress {
     }
 
     fn update(&self, change: &mut dyn FnMut(&mut Running)) {
-        if let Some(running) = self.activity.state.borrow_mut().running.get_mut(&self.number) {
+        let running = &mut self.activity.state.borrow_mut().running;
+        if let Some((_, running)) = running.iter_mut().find(|(number, _)| *number == self.number) {
             change(running);
         }
         self.activity.note();
@@ -365,7 +366,7 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         let mut state = self.activity.state.borrow_mut();
-        state.running.remove(&self.number);
+        state.running.retain(|(number, _)| *number != self.number);
         let mut methods = state.methods.iter_mut();
         if let Some((_, method)) = methods.find(|(name, _)| self.name.as_ref() == Some(name)) {
             method.running -= 1;

@@ -1,6 +1,6 @@
 //! `sapt call`: a command for the running translator, and its reply for people.
 
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{IsTerminal, stderr};
 use std::path::Path;
 
 use serde_json::Value;
@@ -20,25 +20,19 @@ pub enum End {
     Unreachable = 2,
 }
 
-/// Sends the request, shows on standard error how far it is, and prints its reply: on standard
-/// output what came of it, or as `raw` the line that came; on standard error why it failed.
-pub fn call(socket: &Path, request: &str, raw: bool) -> End {
-    // Nobody is there to be told where this fails.
-    let print = |text: String| drop(stdout().write_all(text.as_bytes()));
+/// Sends the request, and tells on standard error how far it is. How it ends, and what is to be
+/// printed of it: on standard output what came of the command, or as `raw` the line that came; on
+/// standard error why it failed.
+pub fn call(socket: &Path, request: &str, raw: bool) -> (End, String) {
     let (line, reply) = match ask(socket, request) {
         Ok(answer) => answer,
-        Err(error) => {
-            eprintln!("sapt: {error}");
-            return End::Unreachable;
-        }
+        Err(error) => return (End::Unreachable, format!("sapt: {error}\n")),
     };
-    let error = reply.get("error");
-    match error {
-        _ if raw => print(line),
-        Some(error) => eprint!("{}", failure(error)),
-        None => print(readable(reply.get("result").unwrap_or(&Value::Null))),
-    }
-    if error.is_some() { End::Failed } else { End::Done }
+    let (end, text) = match reply.get("error") {
+        Some(error) => (End::Failed, failure(error)),
+        None => (End::Done, readable(reply.get("result").unwrap_or(&Value::Null))),
+    };
+    (end, if raw { line } else { text })
 }
 
 /// The reply, as it came and what it says.
@@ -50,12 +44,10 @@ fn ask(socket: &Path, request: &str) -> Result<(String, Value), Error> {
         let answer = client.next();
         match &answer {
             Ok((_, message)) if message.get("method").is_some() => {
-                if let Some(progress) = message.get("params") {
-                    display.show(progress, &mut stderr());
-                }
+                eprint!("{}", display.show(message.get("params").unwrap_or(&Value::Null)));
             }
             _ => {
-                display.clear(&mut stderr());
+                eprint!("{}", display.clear());
                 return answer;
             }
         }

@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use super::socket::connect;
 
+/// How long the translator may take to take a connection, where there is no deadline.
+const CONNECT: Duration = Duration::from_secs(5);
+
 /// A connection to the running translator.
 pub(super) struct Client {
     stream: UnixStream,
@@ -21,63 +24,66 @@ pub(super) struct Client {
 
 /// How long to wait for answers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Deadline {
-    until: Option<Instant>,
-    seconds: u64,
-}
+pub(super) struct Deadline(Option<Instant>);
 
 impl Deadline {
     pub(super) fn within(time: Duration) -> Self {
-        Self { until: Some(Instant::now() + time), seconds: time.as_secs() }
+        Self(Some(Instant::now() + time))
     }
 
-    /// Answers may come at any time; only the connection has to be taken within 5 s.
+    /// Answers may come at any time.
     pub(super) fn none() -> Self {
-        Self { until: None, seconds: 5 }
+        Self(None)
     }
 
     /// What is left; never nothing, which would be no limit to the system.
     fn left(&self) -> Option<Duration> {
-        let left = |until: Instant| until.saturating_duration_since(Instant::now());
-        self.until.map(|until| left(until).max(Duration::from_millis(1)))
+        let left = self.0?.saturating_duration_since(Instant::now());
+        Some(left.max(Duration::from_millis(1)))
     }
 }
 
 /// Why the translator was not asked, or has not answered.
 #[derive(Debug)]
-pub(super) enum Error {
+pub(super) struct Error {
+    socket: PathBuf,
+    problem: Problem,
+}
+
+#[derive(Debug)]
+enum Problem {
     /// There is no connection.
-    Connect {
-        /// The socket's path.
-        socket: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    Connect(io::Error),
     /// It takes no connection, or gives no answer, in time.
-    NoAnswer(PathBuf, u64),
+    NoAnswer,
     /// It ended the connection before its answer.
-    Closed(PathBuf),
-    /// The connection broke.
-    Broken(PathBuf, io::Error),
+    Closed,
     /// What came is no answer.
-    NotUnderstood(PathBuf),
+    NotUnderstood,
 }
 
 impl Client {
     /// Connects to the translator.
     pub(super) fn connect(socket: &Path, deadline: Deadline) -> Result<Self, Error> {
-        let within = deadline.left().unwrap_or(Duration::from_secs(deadline.seconds));
-        let stream = connect(socket, within).map_err(|source| match source.kind() {
-            ErrorKind::WouldBlock => Error::NoAnswer(socket.to_owned(), deadline.seconds),
-            _ => Error::Connect { socket: socket.to_owned(), source },
-        })?;
-        Ok(Self { stream, socket: socket.to_owned(), pending: Vec::new(), deadline })
+        let socket = socket.to_owned();
+        let stream = match connect(&socket, deadline.left().unwrap_or(CONNECT)) {
+            Ok(stream) => stream,
+            Err(error) => {
+                let problem = match error.kind() {
+                    ErrorKind::WouldBlock => Problem::NoAnswer,
+                    _ => Problem::Connect(error),
+                };
+                return Err(Error { socket, problem });
+            }
+        };
+        Ok(Self { stream, socket, pending: Vec::new(), deadline })
     }
 
     /// Sends a request, one line without its end.
     pub(super) fn say(&mut self, request: &str) -> Result<(), Error> {
-        let line = [request, "\n"].concat();
-        self.stream.write_all(line.as_bytes()).map_err(|source| self.broken(source))
+        let mut line = request.to_owned();
+        line.push('\n');
+        self.stream.write_all(line.as_bytes()).map_err(|error| self.broken(&error))
     }
 
     /// The next line that comes, and what it says.
@@ -87,80 +93,70 @@ impl Client {
             if let Some(end) = self.pending.iter().position(|byte| *byte == b'\n') {
                 let rest = self.pending.split_off(end + 1);
                 let line = std::mem::replace(&mut self.pending, rest);
-                let not_understood = || Error::NotUnderstood(self.socket.clone());
-                let line = String::from_utf8(line).map_err(|_| not_understood())?;
-                let value =
-                    serde_json::from_slice(line.as_bytes()).map_err(|_| not_understood())?;
-                return Ok((line, value));
+                return match (serde_json::from_slice(&line), String::from_utf8(line)) {
+                    (Ok(value), Ok(line)) => Ok((line, value)),
+                    _ => Err(self.not_understood()),
+                };
             }
             let limited = self.stream.set_read_timeout(self.deadline.left());
             match limited.and_then(|()| self.stream.read(&mut chunk)) {
-                Ok(0) => return Err(Error::Closed(self.socket.clone())),
+                Ok(0) => return Err(self.failed(Problem::Closed)),
                 Ok(read) => self.pending.extend_from_slice(chunk.get(..read).unwrap_or_default()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.broken(error)),
+                Err(error) => return Err(self.broken(&error)),
             }
         }
     }
 
-    fn broken(&self, source: io::Error) -> Error {
-        let socket = self.socket.clone();
-        match source.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                Error::NoAnswer(socket, self.deadline.seconds)
-            }
-            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => Error::Closed(socket),
-            _ => Error::Broken(socket, source),
-        }
+    /// What came last is no answer.
+    pub(super) fn not_understood(&self) -> Error {
+        self.failed(Problem::NotUnderstood)
+    }
+
+    fn broken(&self, error: &io::Error) -> Error {
+        self.failed(match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => Problem::NoAnswer,
+            _ => Problem::Closed,
+        })
+    }
+
+    fn failed(&self, problem: Problem) -> Error {
+        Error { socket: self.socket.clone(), problem }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connect { socket, source } => {
-                write!(f, "cannot reach the translator at {}: {source}; ", socket.display())?;
-                f.write_str(match source.kind() {
+        let socket = self.socket.display();
+        let what = match &self.problem {
+            Problem::Connect(error) => {
+                let advice = match error.kind() {
                     ErrorKind::PermissionDenied => "run this as root, or as its user",
                     _ => {
                         "see whether it runs, and whether SAPT_CONTROL_SOCKET is the same here as \
                          for it; its log tells where it could not make the socket"
                     }
-                })
+                };
+                return write!(f, "cannot reach the translator at {socket}: {error}; {advice}");
             }
-            Self::NoAnswer(socket, seconds) => write!(
-                f,
-                "the translator at {} does not answer within {seconds} s; restart it where that \
-                 stays so",
-                socket.display()
-            ),
-            Self::Closed(socket) => write!(
-                f,
-                "the translator at {} ended the connection before its answer, as when it ends: \
-                 what was asked for may have been done; see its log",
-                socket.display()
-            ),
-            Self::Broken(socket, source) => write!(
-                f,
-                "the connection to the translator at {} broke: {source}; what was asked for may \
-                 have been done",
-                socket.display()
-            ),
-            Self::NotUnderstood(socket) => write!(
-                f,
-                "what listens at {} does not answer as sapt does; see whether SAPT_CONTROL_SOCKET \
-                 is right",
-                socket.display()
-            ),
-        }
+            Problem::NoAnswer => "does not answer in time; restart it where that stays so",
+            Problem::Closed => {
+                "ended the connection before its answer, as when it ends; what was asked for may \
+                 have been done: see its log"
+            }
+            Problem::NotUnderstood => {
+                "does not answer as sapt does; see whether SAPT_CONTROL_SOCKET is right"
+            }
+        };
+        write!(f, "the translator at {socket} {what}")
     }
 }
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Connect { source, .. } | Self::Broken(_, source) => Some(source),
-            Self::NoAnswer(..) | Self::Closed(_) | Self::NotUnderstood(_) => None,
+        match &self.problem {
+            Problem::Connect(error) => Some(error),
+            Problem::NoAnswer | Problem::Closed | Problem::NotUnderstood => None,
         }
     }
 }
@@ -191,7 +187,7 @@ mod tests {
         let end = loop {
             match client.next() {
                 Ok((_, value)) => all.push(value),
-                Err(Error::Closed(_)) => break Ok(all),
+                Err(Error { problem: Problem::Closed, .. }) => break Ok(all),
                 Err(other) => break Err(other.to_string()),
             }
         };
@@ -218,9 +214,10 @@ mod tests {
         let deadline = || Deadline::within(Duration::from_millis(20));
         let mut client = Client::connect(&path, deadline()).unwrap();
         client.say("ask").unwrap();
-        assert!(matches!(client.next(), Err(Error::NoAnswer(..))));
+        let hangs = |error: Error| matches!(error.problem, Problem::NoAnswer);
+        assert!(client.next().is_err_and(hangs));
         rustix::net::listen(&listener, 0).unwrap();
-        assert!(matches!(Client::connect(&path, deadline()), Err(Error::NoAnswer(..))));
+        assert!(Client::connect(&path, deadline()).is_err_and(hangs));
         drop(listener);
         let Err(gone) = Client::connect(&path, deadline()) else { panic!() };
         assert!(gone.to_string().contains("see whether it runs"), "{gone}");

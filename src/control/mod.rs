@@ -7,7 +7,7 @@
 //! | method | result |
 //! |---|---|
 //! | `health` | `{"alive":true,"detail":"alive: …"}`: the process's loops and its threads for work that blocks turn |
-//! | `ready` | `{"ready":BOOL,"detail":"…"}`: whether the device is registered with Edge Core and the agent answers |
+//! | `ready` | `{"ready":BOOL,"detail":"…","registered":BOOL,"edge_core":"…"}`: whether the device is registered with Edge Core and the agent answers |
 //!
 //! Every other request is a command as the cloud POSTs it to 5701. It counts, waits and is refused
 //! as any other, and is done whether or not who asked for it is still there. Its reply comes when it
@@ -34,6 +34,7 @@ mod health;
 mod line;
 pub mod probe;
 mod progress;
+pub mod question;
 mod readable;
 mod server;
 mod socket;

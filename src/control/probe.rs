@@ -33,6 +33,6 @@ fn ask(socket: &Path, method: &str, timeout: Duration) -> Result<(bool, String),
     let detail = result.and_then(|result| result.get("detail")?.as_str());
     match (holds, detail) {
         (Some(holds), Some(detail)) => Ok((holds, detail.to_owned())),
-        _ => Err(Error::NotUnderstood(socket.to_owned())),
+        _ => Err(client.not_understood()),
     }
 }

@@ -1,6 +1,5 @@
 //! How far a command is, on a terminal or in lines.
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -22,26 +21,23 @@ impl Display {
         Self { terminal, last_line: None, shown: false }
     }
 
-    /// Shows `params` of a progress message.
-    pub(super) fn show(&mut self, params: &Value, out: &mut dyn Write) {
-        let line = if self.terminal {
-            // Back to the beginning of the line, and what is longer erased.
-            format!("\r{}\x1b[K", progress(params, true))
-        } else if self.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY) {
+    /// What to write for `params` of a progress message, if anything.
+    pub(super) fn show(&mut self, params: &Value) -> String {
+        if !self.terminal {
+            if self.last_line.is_some_and(|last| last.elapsed() < LINE_EVERY) {
+                return String::new();
+            }
             self.last_line = Some(Instant::now());
-            progress(params, false) + "\n"
-        } else {
-            return;
-        };
+            return progress(params, false) + "\n";
+        }
         self.shown = true;
-        let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+        // Back to the beginning of the line, and what was longer erased.
+        format!("\r{}\x1b[K", progress(params, true))
     }
 
-    /// Nothing is shown any more.
-    pub(super) fn clear(&mut self, out: &mut dyn Write) {
-        if self.terminal && self.shown {
-            let _ = out.write_all(b"\r\x1b[K").and_then(|()| out.flush());
-        }
+    /// What to write when nothing is to be shown any more.
+    pub(super) fn clear(&self) -> &'static str {
+        if self.shown { "\r\x1b[K" } else { "" }
     }
 }
 
@@ -56,9 +52,9 @@ fn progress(params: &Value, bar: bool) -> String {
                 (u128::from(bytes.min(total)) * u128::from(of) / u128::from(total)) as u64
             };
             if bar {
-                let full = part(BAR) as usize;
-                let bar = ["#".repeat(full), "-".repeat(BAR as usize - full)].concat();
-                line += &format!(" [{bar}]");
+                line += " [";
+                line.extend((0..BAR).map(|place| if place < part(BAR) { '#' } else { '-' }));
+                line.push(']');
             }
             line += &format!(" {:3}%  {} of {} MiB", part(100), mebibytes(bytes), mebibytes(total));
         }
@@ -104,11 +100,9 @@ mod tests {
         for (terminal, expected) in
             [(true, "\rloading\x1b[K\rloading\x1b[K\r\x1b[K"), (false, "loading\n")]
         {
-            let (mut display, mut out) = (Display::new(terminal), Vec::new());
-            display.show(&params, &mut out);
-            display.show(&params, &mut out);
-            display.clear(&mut out);
-            assert_eq!(String::from_utf8(out).unwrap(), expected);
+            let mut display = Display::new(terminal);
+            let shown = [display.show(&params), display.show(&params)].concat();
+            assert_eq!(shown + display.clear(), expected);
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The socket's file: made so that nobody else can ever connect, and removed at the end.
 
+use std::ffi::CString;
 use std::fs::{self, DirBuilder};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -85,8 +88,7 @@ impl Drop for Socket {
 
 /// The file gets its mode as it is made: Linux takes it from the socket's own inode.
 fn bind(path: &Path) -> io::Result<UnixListener> {
-    let address = SocketAddrUnix::new(path)?;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    let (socket, address) = socket(path)?;
     rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
     rustix::net::bind(&socket, &address)?;
     rustix::net::listen(&socket, BACKLOG)?;
@@ -96,11 +98,17 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
 /// Connects within so long; `WouldBlock` where who listens takes no more connections. The time counts
 /// for each write, too.
 pub(super) fn connect(path: &Path, within: Duration) -> io::Result<UnixStream> {
-    let address = SocketAddrUnix::new(path)?;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    let (socket, address) = socket(path)?;
     set_socket_timeout(&socket, Timeout::Send, Some(within))?;
     rustix::net::connect(&socket, &address)?;
     Ok(UnixStream::from(socket))
+}
+
+fn socket(path: &Path) -> io::Result<(OwnedFd, SocketAddrUnix)> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let address = SocketAddrUnix::new(path.as_c_str())?;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    Ok((socket, address))
 }
 
 impl fmt::Display for ListenError {

@@ -1,7 +1,6 @@
 //! One WebSocket to Edge Core.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::future::Future;
 use std::path::Path;
 use std::rc::Rc;
@@ -34,7 +33,8 @@ pub(super) struct Connection {
 /// The way to say something on a connection while it lasts.
 pub(super) struct Link {
     outgoing: Sender<Outgoing>,
-    waiting: RefCell<HashMap<u64, Sender<Result<(), Refusal>>>>,
+    /// Who waits for an answer, by the id of the question: a few at most.
+    waiting: RefCell<Vec<(u64, Sender<Result<(), Refusal>>)>>,
     next_id: Cell<u64>,
 }
 
@@ -73,8 +73,7 @@ impl Connection {
         // up, dropping the future closes the socket.
         let (socket, _) = within(DEADLINE, "the WebSocket handshake", handshake).await??;
         let (sender, outgoing) = smol::channel::unbounded();
-        let link =
-            Link { outgoing: sender, waiting: RefCell::new(HashMap::new()), next_id: Cell::new(1) };
+        let link = Link { outgoing: sender, waiting: RefCell::default(), next_id: Cell::new(1) };
         Ok(Self { socket, outgoing, link: Rc::new(link) })
     }
 
@@ -144,7 +143,7 @@ impl Connection {
         match Incoming::parse(text) {
             Ok(Incoming::Request(request)) => on_request(request),
             Ok(Incoming::Answer { id, outcome }) => {
-                if let Some(waiting) = self.link.waiting.borrow_mut().remove(&id) {
+                if let Some(waiting) = self.link.no_longer_waiting(id) {
                     let _ = waiting.try_send(outcome);
                 }
                 // Who waits for the answer acts on it before the end of the connection, which
@@ -195,11 +194,11 @@ impl Link {
     pub(super) async fn call(&self, call: &Call<'_>, name: &str) -> Result<(), Error> {
         let id = self.next_id.replace(self.next_id.get() + 1);
         let (answer, answered) = smol::channel::bounded(1);
-        self.waiting.borrow_mut().insert(id, answer);
+        self.waiting.borrow_mut().push((id, answer));
         self.say(call.encode(id));
         let method = call.method();
         let outcome = within(DEADLINE, method, answered.recv()).await;
-        self.waiting.borrow_mut().remove(&id);
+        self.no_longer_waiting(id);
         match outcome {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(refusal))) => Err(Error::Refused { method, refusal, name: name.to_owned() }),
@@ -209,6 +208,12 @@ impl Link {
                 Err(Error::NoAnswer { to: method, seconds: DEADLINE.as_secs() })
             }
         }
+    }
+
+    fn no_longer_waiting(&self, id: u64) -> Option<Sender<Result<(), Refusal>>> {
+        let mut waiting = self.waiting.borrow_mut();
+        let index = waiting.iter().position(|(waiting, _)| *waiting == id)?;
+        Some(waiting.swap_remove(index).1)
     }
 
     /// Sends a message without waiting. On a connection that has ended it goes nowhere.

@@ -14,5 +14,5 @@ mod session;
 mod standing;
 
 pub use error::Error;
-pub use session::{Device, Identity, Request, Session};
+pub use session::{Device, Identity, NewValues, Request, Session};
 pub use standing::Standing;

@@ -39,6 +39,9 @@ pub trait Device {
     fn request(&self, request: Request);
 }
 
+/// Tells values when they are asked for. Boxed: what asks is linked once.
+pub type NewValues<'a> = Box<dyn FnOnce() -> Vec<(Resource, String)> + 'a>;
+
 /// The translator's session with Edge Core.
 ///
 /// The values of the resources are kept here: they are sent when they change while there is a
@@ -115,7 +118,7 @@ impl Session {
     /// New values for resources, kept for later where there is no connection. Returns when Edge
     /// Core has them. `values` is asked when it is their turn, so that what is published last is
     /// what is true last.
-    pub async fn publish(&self, values: impl FnOnce() -> Vec<(Resource, String)>) {
+    pub async fn publish(&self, values: NewValues<'_>) {
         let _in_order = self.order.lock().await;
         self.set(values());
         self.send_unsent().await;
@@ -167,7 +170,7 @@ impl Session {
                 self.identity.device_id
             );
             // What changed while the registration was under way.
-            self.publish(Vec::new).await;
+            self.publish(Box::new(Vec::new)).await;
             std::future::pending().await
         };
         let pumping = connection
@@ -216,7 +219,7 @@ impl Session {
 impl Request {
     /// Answers the request with "ok", after these values were written: the cloud's reply carries
     /// the resource's value at that moment.
-    pub async fn acknowledge(self, values: impl FnOnce() -> Vec<(Resource, String)>) {
+    pub async fn acknowledge(self, values: NewValues<'_>) {
         let _in_order = self.session.order.lock().await;
         self.session.set(values());
         self.session.send_unsent().await;

@@ -21,7 +21,7 @@ use crate::agent::Address;
 use crate::config::{Config, Lookup, VARIABLES, is_placeholder};
 use crate::whole_file::{Refused, replace};
 use manifest::Filling;
-use variables::Variables;
+pub(crate) use variables::Variables;
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -181,12 +181,21 @@ const OF_TEMPLATE: [&str; 4] =
 const MESSAGE_LIMIT: &str = "SAGEMAKER_EDGE_AGENT_MESSAGE_LIMIT";
 const NODE: &str = "MVS_PELION_GW_DEVICE_ID";
 
+/// The variables of a file that a service is started with. No environment is asked.
+pub(crate) fn environment_of(file: &Path) -> Result<Variables, Error> {
+    let assignments = env_file::parse(&read(file)?).map_err(|problems| wrong(file, &problems))?;
+    Ok(Variables::settle(assignments, &|_| None))
+}
+
+fn wrong(file: &Path, problems: &[env_file::Problem]) -> Error {
+    Error::Wrong(file.to_owned(), problems.iter().map(ToString::to_string).collect())
+}
+
 /// Does it. Where anything is wrong nothing is written.
 pub fn prepare(order: &Order, environment: Lookup<'_>) -> Result<Done, Error> {
-    let wrong = |lines| Error::Wrong(order.env_file.clone(), lines);
     let text = read(&order.env_file)?;
-    let assignments = env_file::parse(&text)
-        .map_err(|problems| wrong(problems.iter().map(ToString::to_string).collect()))?;
+    let assignments =
+        env_file::parse(&text).map_err(|problems| wrong(&order.env_file, &problems))?;
     let variables = Variables::settle(assignments, environment);
     let mut problems = check_inherited(&variables);
     let config = Config::from_environment(&|name| variables.value(name).map(Into::into));
@@ -217,7 +226,8 @@ pub fn prepare(order: &Order, environment: Lookup<'_>) -> Result<Done, Error> {
         plan.pod(pod, &variables, &mut problems)?;
     }
     if !problems.is_empty() {
-        return Err(wrong(problems.into_iter().map(|Problem(line)| line).collect()));
+        let lines = problems.into_iter().map(|Problem(line)| line).collect();
+        return Err(Error::Wrong(order.env_file.clone(), lines));
     }
     let files = plan.carry_out(order.dry)?;
     Ok(Done { files, remarks: remarks(&variables, order.pod.is_some()) })

@@ -17,7 +17,7 @@ pub(super) struct Variable {
 
 /// All of them, each once, in the file's order.
 #[derive(Debug, Default)]
-pub(super) struct Variables(Vec<Variable>);
+pub(crate) struct Variables(Vec<Variable>);
 
 impl Variables {
     /// Does the assignments in turn, as a shell that has this environment.
@@ -55,7 +55,7 @@ impl Variables {
     }
 
     /// The value; none where it is empty, which counts as not set.
-    pub(super) fn value(&self, name: &str) -> Option<&str> {
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.find(name).map(|known| known.value.reveal()).filter(|value| !value.is_empty())
     }
 

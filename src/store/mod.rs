@@ -217,6 +217,16 @@ impl Store {
     }
 }
 
+/// What is known of all models in a directory, also while another process has it open.
+pub fn records_at(root: &Path) -> Result<Vec<(ModelName, Record)>, Error> {
+    let hidden = root.join(HIDDEN);
+    if !disk::exists(&hidden)? {
+        return Ok(Vec::new());
+    }
+    let (records, _) = Records::read(&hidden, root)?;
+    Ok(records.all())
+}
+
 fn lock(path: &Path) -> Result<File, Error> {
     let file = File::options()
         .write(true)

@@ -30,7 +30,7 @@ impl Space {
     /// What models leave free: the agent's captures, outputs and logs are often on the same file
     /// system, and a full one stops the gateway, not just the pull. A hundredth is little enough for
     /// the smallest flash; the bounds keep it useful there, and from being wasteful on a large disk.
-    fn reserve(self) -> u64 {
+    pub fn reserve(self) -> u64 {
         (self.total / 100).clamp(16 * MIB, 256 * MIB)
     }
 }

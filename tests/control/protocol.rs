@@ -1,6 +1,8 @@
 //! The lines on the socket, and clients that do not do as they should.
 
 use lab::gateway::PATIENCE;
+use lab::models;
+use lab::s3::{Fault, Gate, Method};
 use serde_json::json;
 
 use crate::support::{done, finish, gateway, plan, request};
@@ -143,7 +145,13 @@ fn a_command_goes_on_without_who_asked_for_it() {
 
 #[test]
 fn commands_from_both_sides_have_the_same_limits() {
-    let (gateway, gate) = half_a_model(plan());
+    let gateway = gateway();
+    // Three models are pulled at once; none of them comes to an end, and the others wait.
+    let gates = [(); 3].map(|()| Gate::new());
+    gateway.put_model("digits.tar.gz", &models::digits());
+    for gate in &gates {
+        gateway.s3.fail_next(Method::Get, Fault::Hold(1000, gate.clone()));
+    }
     let mut loads: Vec<Connection> = (0..40)
         .map(|number| {
             let mut load = Connection::open(&gateway);
@@ -152,13 +160,13 @@ fn commands_from_both_sides_have_the_same_limits() {
             load
         })
         .collect();
-    gate.reached();
+    gates.iter().for_each(Gate::reached);
     // 32 loads may be under way.
     let busy = loads[39].reply();
     assert_eq!(busy["error"]["data"]["code"], "BUSY", "{busy}");
     assert_eq!(gateway.command(LOAD)["code"], "BUSY");
     assert!(health(&gateway, &[]).0);
-    gate.release();
+    gates.iter().for_each(Gate::release);
     assert_eq!(loads[0].reply()["result"], "succeeded");
     finish(gateway);
 }

@@ -2,10 +2,10 @@
 
 use super::Client;
 use super::redirect::redirect;
-use crate::s3::Region;
 use crate::s3::answer::Answer;
 use crate::s3::endpoint::Location;
 use crate::s3::request::Request;
+use crate::s3::{Bucket, Region};
 
 /// Where a request goes, and how often it may yet be sent another way.
 pub(super) struct Course {
@@ -27,6 +27,12 @@ impl Client {
         let region = region.map_or(&self.0.settings.region, |(_, region)| region).clone();
         let location = self.locate(&region, request);
         Course { region, location, clock: 1, regions: 2, redirects: 3 }
+    }
+
+    /// Where the bucket turned out to be, if it is not where it was looked for.
+    pub fn learned_region(&self, bucket: &Bucket) -> Option<Region> {
+        let known = self.0.regions.borrow();
+        known.iter().find(|(known, _)| known == bucket).map(|(_, region)| region.clone())
     }
 
     /// Goes another way where the answer shows one, and tells whether it does: with the server's
