@@ -18,6 +18,7 @@ begin_changes() {
     if [ -d "$journal" ]; then
         warn "the run before was killed: undoing what it did"
         undo_changes
+        journal=$root$state/undo
     fi
     mkdir -m 0700 "$journal"
     : >"$journal/steps"
@@ -117,9 +118,18 @@ own() {
     # As the prototype's installation left it: all of it belongs to one user. The translator is root
     # without root's powers, and could not replace a model.
     if [ "$path" = "${models:-}" ] && [ "$owner" != 0:0 ]; then
-        undo_step own-all "$owner" "$at"
-        chown -R -h 0:0 "$at/."
+        own_all
     fi
+}
+
+# Each has its own way back. A name with a line end would be two lines there: it stays whose it is.
+own_all() {
+    not_root() {
+        find "$at/." -path "*
+*" -prune -o "(" ! -user 0 -o ! -group 0 ")" -exec "$@" {} +
+    }
+    not_root stat -c "own-link$tab%u:%g$tab%n" >>"$journal/steps"
+    not_root chown -h 0:0
 }
 
 make_link() {
@@ -170,7 +180,7 @@ undo_changes() {
         mkdir) [ -d "$second" ] || mkdir -m "$first" "$second" ;;
         restore) rm -rf "$second" && cp -p -P "$journal/$first" "$second" ;;
         own) chmod "$first" "$third" && chown "$second" "$third" ;;
-        own-all) chown -R -h "$first" "$second/." ;;
+        own-link) chown -h "$first" "$second" ;;
         image) remove_image "$first" "$second" ;;
         service) undo_service "$first" "$second" ;;
         esac </dev/null || warn "cannot undo: $step $first $second"
