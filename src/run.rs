@@ -151,8 +151,11 @@ async fn serve(
 /// restart mends neither.
 async fn feed_watchdog(supervisor: Rc<Supervisor>, device: Rc<Device>) {
     supervisor.ready(&control::readiness(&device).1);
+    // By then Edge Core and the agent have answered, where they are there.
+    let mut pause = Duration::from_secs(1);
     while let Some(beat) = supervisor.beat() {
-        smol::Timer::after(beat).await;
+        smol::Timer::after(pause.min(beat)).await;
+        pause = beat;
         blocking::begin(Box::new(|| ())).await;
         supervisor.alive(&control::readiness(&device).1);
     }
