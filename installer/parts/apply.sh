@@ -222,6 +222,7 @@ record_wanted() {
         case $kind in
         file) source=$(digest "$source") ;;
         once) source=- ;;
+        there) continue ;;
         image) source="$runtime $(digest "$source")" ;;
         directory)
             # One that was there before is not this installation's.

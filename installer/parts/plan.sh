@@ -11,10 +11,13 @@
 
 state=/var/lib/sapt
 
+read_record() {
+    : >"$work/record"
+    [ ! -f "$root$state/installed" ] || cp "$root$state/installed" "$work/record"
+}
+
 plan_everything() {
     : >"$work/plan"
-    touch "$work/record"
-    [ ! -f "$root$state/installed" ] || cp "$root$state/installed" "$work/record"
     while IFS=$tab read -r kind mode path source service; do
         plan_entry
     done <"$work/wanted"
@@ -54,6 +57,7 @@ plan_entry() {
             planned own
         fi
         ;;
+    there) is_owned "$at" || planned own ;;
     link)
         if [ ! -L "$at" ] && [ -e "$at" ]; then
             planned replace

@@ -6,6 +6,7 @@
 #   data       MODE PATH -       -         a directory that is never removed but by remove --purge
 #   file       MODE PATH SOURCE  SERVICE   SERVICE is started again when the file changes
 #   once       MODE PATH SOURCE  -         a file that is only made where none is, and then the operator's
+#   there      MODE PATH -       -         a file of the operator's, which only gets its mode and owner
 #   link       -    PATH TARGET  -
 #   image      -    NAME ARCHIVE -         an image in the store of the runtime that was chosen
 #
@@ -59,9 +60,13 @@ want_models() {
     want data 0755 "$models/aws" - -
     want data 0755 "$models/aws/certs" - -
     want once 0644 "$models/data/digit.bmp" "$bundle/data/digit.bmp" -
+    # The agent wants them read-only.
     [ -z "$certificates" ] || for each in "$certificates"/*; do
-        # The agent wants them read-only.
         [ ! -f "$each" ] || want file 0444 "$models/aws/certs/${each##*/}" "$each" sagemaker_edge_agent
+    done
+    for each in "$root$models/aws/certs"/*; do
+        [ ! -f "$each" ] || is_wanted "${each#"$root"}" || is_recorded "${each#"$root"}" ||
+            want there 0444 "${each#"$root"}" - -
     done
 }
 

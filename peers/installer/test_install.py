@@ -114,6 +114,7 @@ def test_models_that_are_there_stay(gateway):
     # As the prototype's installation left them: its user's.
     gateway.write("/models/keras/compiled.params", "weights")
     gateway.write("/models/aws/certs/root.pem", "certificate", 0o600)
+    gateway.write("/models/keras/open", "", 0o666)
     outside = gateway.at("/outside")
     outside.write_text("")
     gateway.at("/models/link").symlink_to("/outside")
@@ -125,6 +126,12 @@ def test_models_that_are_there_stay(gateway):
     owners = {path.lstat().st_uid for path in gateway.at("/models").rglob("*")}
     assert owners == {0}
     assert outside.stat().st_uid == 1000
+    # The agent takes no certificate that can be written; all else is its owner's business.
+    assert gateway.at("/models/aws/certs/root.pem").stat().st_mode & 0o777 == 0o444
+    assert gateway.at("/models/keras/open").stat().st_mode & 0o777 == 0o666
+    assert "nothing to change" in gateway.installs()
+    gateway.removes()
+    assert gateway.at("/models/aws/certs/root.pem").exists()
 
 
 def test_models_on_another_disk_by_a_link(gateway):
