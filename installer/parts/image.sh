@@ -46,9 +46,7 @@ has_image() {
 import_image() {
     has_image "$runtime" "$path" || undo_step image "$runtime" "$path"
     case $runtime in
-    containerd)
-        ctr --namespace k8s.io images import --base-name "docker.io/library/${path%%:*}" - <"$source"
-        ;;
+    containerd) ctr --namespace k8s.io images import - <"$source" ;;
     *) in_runtime "$runtime" load <"$source" ;;
     esac >/dev/null || fail 1 "$runtime does not take the image $path from $source"
 }

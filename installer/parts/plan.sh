@@ -26,6 +26,7 @@ plan_everything() {
     while IFS=$tab read -r kind mode path source service; do
         is_wanted "$path" || plan_removal
     done <"$work/record-backwards"
+    plan_services >"$work/starts"
 }
 
 planned() {
@@ -143,17 +144,19 @@ print_plan() {
         *) say "  $action $path" ;;
         esac
     done <"$work/plan"
-    ! systemd_runs || for each in $(changed_services); do
-        say "  have $each.service started again"
-    done
+    sed 's/^/  /' "$work/starts"
 }
 
-# The services that something of theirs changes for, and that are wanted.
-changed_services() {
+# The services that are to run: what changed is started again, what does not run is started.
+plan_services() {
+    systemd_runs || return 0
     for unit in sagemaker_edge_agent sapt; do
-        if cut -f 6 "$work/plan" | grep -Fxq -- "$unit" &&
-            is_wanted "/etc/systemd/system/$unit.service"; then
-            say "$unit"
+        if ! is_wanted "/etc/systemd/system/$unit.service"; then
+            :
+        elif ! is_active "$unit"; then
+            say "start $unit.service"
+        elif cut -f 6 "$work/plan" | grep -Fxq -- "$unit"; then
+            say "restart $unit.service"
         fi
     done
 }

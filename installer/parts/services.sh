@@ -9,37 +9,23 @@ systemd_runs() {
 }
 
 is_active() {
-    systemctl is-active --quiet "$1.service"
+    systemctl is-active --quiet "$1"
 }
 
-# Has systemd start again what changed and start what does not run. Returns when it serves.
+# Starts what is planned to be started. Returns when it serves.
 start_services() {
     systemd_runs || return 0
     if cut -f 4 "$work/plan" | grep -q '^/etc/systemd/system/'; then
         systemctl daemon-reload
     fi
-    changed=$(changed_services)
-    for unit in sagemaker_edge_agent sapt; do
-        is_wanted "/etc/systemd/system/$unit.service" || continue
-        case "
-$changed
-" in
-        *"
-$unit
-"*) start_service restart "$unit" ;;
-        *) is_active "$unit" || start_service start "$unit" ;;
-        esac
-    done
-}
-
-start_service() {
-    undo_step service "$2" "$(activity "$2")"
-    say "  $1 $2.service"
-    systemctl "$1" "$2.service" 2>/dev/null || {
-        warn "$2.service does not start; it says:"
-        journalctl -u "$2.service" -n 15 -o cat --no-pager >&2 || true
-        return 1
-    }
+    while read -r start unit; do
+        undo_step service "$unit" "$(activity "$unit")"
+        systemctl "$start" "$unit" 2>/dev/null </dev/null || {
+            warn "$unit does not start; it says:"
+            journalctl -u "$unit" -n 15 -o cat --no-pager >&2 </dev/null || true
+            return 1
+        }
+    done <"$work/starts"
 }
 
 activity() {
@@ -49,12 +35,12 @@ activity() {
 # Ends services whose units are about to go.
 stop_services() {
     systemd_runs || return 0
-    for unit in sapt sagemaker_edge_agent; do
-        if is_recorded "/etc/systemd/system/$unit.service" &&
-            ! is_wanted "/etc/systemd/system/$unit.service" && is_active "$unit"; then
+    for unit in sapt.service sagemaker_edge_agent.service; do
+        if is_recorded "/etc/systemd/system/$unit" &&
+            ! is_wanted "/etc/systemd/system/$unit" && is_active "$unit"; then
             undo_step service "$unit" active
-            say "  stop $unit.service"
-            systemctl stop "$unit.service"
+            say "  stop $unit"
+            systemctl stop "$unit"
         fi
     done
 }
@@ -71,10 +57,10 @@ restore_services() {
     systemctl daemon-reload || true
     while IFS=$tab read -r unit was; do
         case $was in
-        active) systemctl restart "$unit.service" </dev/null || warn "$unit.service does not start again" ;;
+        active) systemctl restart "$unit" </dev/null || warn "$unit does not start again" ;;
         *)
-            systemctl stop "$unit.service" </dev/null 2>/dev/null || true
-            systemctl reset-failed "$unit.service" </dev/null 2>/dev/null || true
+            systemctl stop "$unit" </dev/null 2>/dev/null || true
+            systemctl reset-failed "$unit" </dev/null 2>/dev/null || true
             ;;
         esac
     done <"$work/undone-services"

@@ -78,7 +78,7 @@ class Site:
             f'if [ -z "${{{name}}}" ]; then\n\texport {name}="{value}"\nfi\n'
             for name, value in self.values.items()
         ]
-        self.gateway.write("/root/my.env", "".join(lines), 0o600)
+        self.gateway.write("/srv/my.env", "".join(lines), 0o600)
 
     def reboot(self):
         """Edge Core, too, begins anew."""
@@ -87,7 +87,7 @@ class Site:
         self.edge_core = EdgeCorePeer(self.shared / "edge.sock")
 
     def install(self, *options):
-        return self.machine.run("/bundle/install", *options, "/root/my.env")
+        return self.machine.run("/bundle/install", *options, "/srv/my.env")
 
     def installs(self, *options):
         code, said = self.install(*options)

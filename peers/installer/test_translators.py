@@ -27,7 +27,7 @@ CTR = """
 case "$1 $2" in
 version*) ;;
 'images list') ls /store | sed 's|^|docker.io/library/|' ;;
-'images import') [ "$4" = docker.io/library/sapt ] && cat >"/store/sapt:0.1.0-x86_64" ;;
+'images import') [ "$3" = - ] && cat >"/store/sapt:0.1.0-x86_64" ;;
 'images remove') rm "/store/${3#docker.io/library/}" ;;
 *) exit 1 ;;
 esac
