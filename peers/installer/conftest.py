@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -24,6 +25,10 @@ def place():
     reason = debian.missing()
     if reason:
         cannot(reason)
+    try:
+        debian.prove()
+    except subprocess.CalledProcessError as error:
+        cannot(f"{error}\n{error.stderr or ''}")
     directory = Path(tempfile.mkdtemp(prefix="sapt-installer-"))
     yield directory
     shutil.rmtree(directory)

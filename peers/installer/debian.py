@@ -32,6 +32,12 @@ def missing():
     return f"not installed: {', '.join(lacking)}" if lacking else None
 
 
+def prove():
+    """Has a command run in one, or fails."""
+    words = [*ALONE, cached(), "true"]
+    subprocess.run(words, check=True, stderr=subprocess.PIPE, text=True, timeout=LIMIT_SECONDS)
+
+
 def cached():
     """The system as its packages leave it. It takes minutes once, and is kept."""
     wanted = hashlib.sha256(" ".join([SUITE, *PACKAGES]).encode()).hexdigest()[:16]
@@ -47,7 +53,8 @@ def cached():
                 ["debootstrap", *options, SUITE, new],
                 env={**os.environ, "PATH": PATHS},
                 check=True,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
                 timeout=1800,
             )
             # The programs of busybox by their names, for a PATH with nothing else.

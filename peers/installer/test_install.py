@@ -173,6 +173,14 @@ def test_a_step_that_fails_undoes_the_run(gateway, n):
     assert differences(before, gateway.snapshot()) == []
 
 
+@pytest.mark.parametrize("signal", ["HUP", "INT", "TERM"])
+def test_a_run_that_is_ended_by_a_signal_is_undone(gateway, signal):
+    shims = gateway.shim("mv", AT.format(n=9, what=f"kill -{signal} $PPID"))
+    code, said = gateway.install(before=shims)
+    assert code == 130 and "everything is as it was before" in said, said
+    assert differences(gateway.pristine, gateway.snapshot()) == []
+
+
 @pytest.mark.parametrize("n", [1, 9, 18])
 def test_a_run_that_is_killed_is_undone_by_the_next(gateway, n):
     gateway.installs()
