@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use lab::gateway::{BUCKET, DATA, Gateway, MODELS, PATIENCE, Plan};
 use lab::models;
-use lab::s3::{Method, Options};
+use lab::s3::{Fault, Method, Options};
 use serde_json::{Value, json};
 
 use support::{done, gateway, plan};
@@ -235,9 +235,21 @@ fn a_clock_that_is_wrong() {
 #[test]
 fn an_object_that_may_not_be_written() {
     let gateway = only_s3(plan());
-    gateway.s3.fail_next(Method::Put, lab::s3::Fault::Status(403, "AccessDenied"));
+    gateway.s3.fail_next(Method::Put, Fault::Status(403, "AccessDenied"));
     let checked = check(&gateway, &["--write"]);
     assert_eq!(checked.row("S3 data")["state"], "failed", "{}", checked.report);
+}
+
+#[test]
+fn a_key_that_may_do_little() {
+    let gateway = only_s3(plan());
+    gateway.s3.fail_next(Method::Get, Fault::Status(403, "AccessDenied"));
+    gateway.s3.fail_next(Method::Delete, Fault::Status(403, "AccessDenied"));
+    let checked = check(&gateway, &["--write"]);
+    // It may be all that is needed.
+    checked.says("S3 bucket", "skipped", &["knows the key", "s3:ListBucket"]);
+    checked.says("S3 data", "ok", &[".sapt-check was written, and stays: DELETE", "AccessDenied"]);
+    assert!(gateway.s3.read(BUCKET, &format!("{DATA}/.sapt-check")).is_some());
 }
 
 #[test]

@@ -11,15 +11,10 @@ use crate::table::Table;
 
 /// Builds the `sapt` that is shipped, for this machine.
 pub(crate) fn build() -> PathBuf {
-    let directory = program::directory();
-    let target = directory.parent().expect("it is below the target directory");
-    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .current_dir(program::workspace())
-        .args(["build", "--profile", "dist", "-p", "sapt", "--target-dir"])
-        .arg(target)
-        .status();
-    assert!(status.is_ok_and(|status| status.success()), "sapt cannot be built");
-    target.join("dist/sapt")
+    let build = program::workspace().join("musl-targets/build");
+    let status = Command::new(build).args(["--only", "sapt", std::env::consts::ARCH]).status();
+    assert!(status.is_ok_and(|status| status.success()), "sapt cannot be built; --sapt names one");
+    program::workspace().join("dist").join(std::env::consts::ARCH).join("sapt")
 }
 
 /// How large the file is. The budget is that of x86_64.

@@ -1,5 +1,8 @@
 //! `sapt check`.
 
+use std::path::PathBuf;
+
+use super::options::Options;
 use super::{Invocation, misused};
 use crate::check::Order;
 
@@ -24,23 +27,15 @@ environment file that cannot be read.
 ";
 
 pub(super) fn parse(words: &[&str]) -> Invocation {
-    let mut order = Order::default();
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        match word.split_once('=').unwrap_or((word, "")) {
-            ("--write", "") => order.write = true,
-            ("--json", "") => order.json = true,
-            ("--environment", value) => {
-                let value = if value.is_empty() { words.next().unwrap_or(&"") } else { value };
-                if value.is_empty() {
-                    return misused("what belongs to --environment is missing", "check");
-                }
-                order.environment = Some(value.into());
-            }
-            _ => return misused(&format!("cannot make sense of {word:?} here"), "check"),
-        }
+    match Options::read(words, &["--environment"], &["--write", "--json"]) {
+        Ok(options) if options.rest.is_empty() => Invocation::Check(Order {
+            environment: options.value("--environment").map(PathBuf::from),
+            write: options.value("--write").is_some(),
+            json: options.value("--json").is_some(),
+        }),
+        Ok(_) => misused("there are only options", "check"),
+        Err(reason) => misused(&reason, "check"),
     }
-    Invocation::Check(order)
 }
 
 #[cfg(test)]
@@ -62,6 +57,7 @@ mod tests {
         );
         assert_misused(&["check", "--environment"], "--environment");
         assert_misused(&["check", "--fast"], "--fast");
-        assert_misused(&["check", "--json=1"], "--json");
+        assert_misused(&["check", "--json=1"], "--json=1");
+        assert_misused(&["check", "now"], "only options");
     }
 }

@@ -3,6 +3,7 @@
 mod call;
 mod check;
 mod health;
+mod options;
 mod prepare;
 mod run;
 mod version;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::options::Options;
 use super::{Invocation, misused};
 use crate::prepare::{Machine, Order, Pod};
 
@@ -52,62 +53,36 @@ Exit codes: 0; 64 for wrong arguments or a wrong env file, then nothing is writt
 ";
 
 pub(super) fn parse(words: &[&str]) -> Invocation {
-    let mut order = Order::default();
-    let (mut service, mut agent) = (None, None);
-    let (mut pod, mut manifest, mut node, mut machine) = (None, None, None, None);
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        let (name, value) = match word.split_once('=') {
-            Some((name, value)) if name.starts_with("--") => (name, Some(value)),
-            _ => (*word, None),
-        };
-        let place = match name {
-            "--dry-run" if value.is_none() => {
-                order.dry = true;
-                continue;
-            }
-            "--service" => &mut service,
-            "--agent" => &mut agent,
-            "--pod" => &mut pod,
-            "--manifest" => &mut manifest,
-            "--node" => &mut node,
-            "--machine" => &mut machine,
-            _ if !word.starts_with("--") && order.env_file.as_os_str().is_empty() => {
-                order.env_file = PathBuf::from(word);
-                continue;
-            }
-            _ => return misused(&format!("cannot make sense of {word:?} here"), "prepare"),
-        };
-        *place = value.or_else(|| words.next().copied()).filter(|value| !value.is_empty());
-        if place.is_none() {
-            return misused(&format!("what belongs to {name} is missing"), "prepare");
-        }
+    match order(words) {
+        Ok(order) => Invocation::Prepare(order),
+        Err(reason) => misused(&reason, "prepare"),
     }
-    order.service = service.map(PathBuf::from);
-    order.agent = agent.map(PathBuf::from);
-    if order.env_file.as_os_str().is_empty() {
-        return misused("the env file is missing", "prepare");
-    }
-    let machine = match machine.map(Machine::parse) {
+}
+
+fn order(words: &[&str]) -> Result<Order, String> {
+    let valued = ["--service", "--agent", "--pod", "--manifest", "--node", "--machine"];
+    let options = Options::read(words, &valued, &["--dry-run"])?;
+    let env_file = match options.rest[..] {
+        [] => return Err("the env file is missing".to_owned()),
+        [file] => file.into(),
+        [_, word, ..] => return Err(format!("cannot make sense of {word:?} here")),
+    };
+    let path = |name| options.value(name).map(PathBuf::from);
+    let machine = match options.value("--machine").map(Machine::parse) {
         None => None,
         Some(Some(machine)) => Some(machine),
-        Some(None) => {
-            return misused("--machine is x86_64, aarch64, arm64 or armhf", "prepare");
-        }
+        Some(None) => return Err("--machine is x86_64, aarch64, arm64 or armhf".to_owned()),
     };
-    match (pod, manifest) {
+    let node = options.value("--node").map(str::to_owned);
+    let pod = match (path("--pod"), path("--manifest")) {
         (Some(directory), Some(manifest)) => {
-            order.pod = Some(Pod {
-                directory: directory.into(),
-                manifest: manifest.into(),
-                node: node.map(str::to_owned),
-                machine: machine.unwrap_or_default(),
-            });
+            Some(Pod { directory, manifest, node, machine: machine.unwrap_or_default() })
         }
-        (None, None) if node.is_none() && machine.is_none() => {}
-        _ => return misused("--pod and --manifest go together", "prepare"),
-    }
-    Invocation::Prepare(order)
+        (None, None) if node.is_none() && machine.is_none() => None,
+        _ => return Err("--pod and --manifest go together".to_owned()),
+    };
+    let dry = options.value("--dry-run").is_some();
+    Ok(Order { env_file, service: path("--service"), agent: path("--agent"), pod, dry })
 }
 
 #[cfg(test)]

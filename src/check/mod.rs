@@ -52,7 +52,11 @@ pub fn check(order: &Order, environment: Lookup<'_>) -> Result<Report, crate::pr
     match &order.environment {
         None => {
             let none_set = VARIABLES.iter().all(|variable| environment(variable.name).is_none());
-            let hint = if none_set { "; no SAPT_ variable is set here" } else { "" };
+            let hint = if none_set {
+                "; no SAPT_ variable is set here: those of a service are in a file, see --environment"
+            } else {
+                ""
+            };
             Ok(checked(order, environment, hint))
         }
         Some(file) => {

@@ -4,13 +4,12 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use futures_lite::FutureExt;
 use smol::LocalExecutor;
 
 use super::report::Row;
 use crate::clock::Moment;
-use crate::config::{Config, Unset};
-use crate::s3::{Bucket, Client, Error, Io, Listing, Retry, S3Key, Settings, Timeouts, Upload};
+use crate::config::{Config, Storage, Unset};
+use crate::s3::{Bucket, Client, Error, Io, Listing, Region, Retry, S3Key, Timeouts, Upload};
 
 const BUCKET: &str = "S3 bucket";
 const MODELS: &str = "S3 models";
@@ -21,8 +20,16 @@ const CLOCK: &str = "clock";
 /// where it may not be taken away there is one.
 const PROBE: &str = ".sapt-check";
 
-/// Nobody waits longer for a check.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// What came back.
+struct Seen {
+    /// The first key below the models directory. That says all of the bucket, the key and the clock:
+    /// an answer to HEAD would say less.
+    listed: Result<Option<String>, Error>,
+    /// Where the bucket is, if it is not where it was looked for.
+    region: Option<Region>,
+    /// Whether the probe could be written, and then why it stays.
+    written: Option<Result<Option<String>, Error>>,
+}
 
 /// Looks at all of it.
 pub(super) async fn rows(
@@ -31,126 +38,114 @@ pub(super) async fn rows(
     executor: Rc<LocalExecutor<'static>>,
 ) -> Vec<Row> {
     let storage = &config.storage;
-    let (bucket, key) = match (storage.bucket(), storage.credentials()) {
-        (Ok(bucket), Ok(key)) => (bucket, key),
+    // Who looks wants to know how it is now.
+    let timeouts = Timeouts {
+        connect: Duration::from_secs(5),
+        answer: Duration::from_secs(10),
+        stall: Duration::from_secs(10),
+    };
+    let retry = Retry { tries: 1, throttled_tries: 2, ..Retry::default() };
+    let io =
+        Io::new(executor, Rc::new(SystemTime::now), config.roots.clone(), config.network.clone());
+    let client = storage.client(io.clone(), timeouts, retry);
+    let (bucket, client) = match (storage.bucket(), client) {
+        (Ok(bucket), Ok(client)) => (bucket, client),
         (Err(Unset(name)), _) | (_, Err(Unset(name))) => {
-            let fix = format!("set {name} where models come from S3");
-            return vec![Row::skipped(BUCKET, "S3 is not set", fix.trim_end_matches(','))];
+            let fix = ["set ", name.trim_end_matches(','), " where models come from S3"].concat();
+            return vec![Row::skipped(BUCKET, "S3 is not set", &fix)];
         }
     };
-    let settings = Settings {
-        endpoint: storage.endpoint.clone(),
-        region: storage.region.clone(),
-        bucket_owner: storage.bucket_owner.clone(),
-        credentials: key.clone(),
-        // Who looks wants to know how it is now.
-        timeouts: Timeouts {
-            connect: Duration::from_secs(5),
-            answer: Duration::from_secs(10),
-            stall: Duration::from_secs(10),
-        },
-        retry: Retry { tries: 1, throttled_tries: 2, ..Retry::default() },
-    };
-    let clock = Rc::new(SystemTime::now);
-    let io = Io::new(executor, clock, config.roots.clone(), config.network.clone());
-    let client = Client::new(settings, io.clone());
-    let asking = async { ask(config, &client, bucket, write).await };
-    let late = async {
-        smol::Timer::after(PATIENCE).await;
-        let seen = format!("s3://{bucket} does not answer within {} s", PATIENCE.as_secs());
-        let fix = "check the network, and SAPT_AWS_ENDPOINT_URL and SAPT_PROXY where they are set";
-        (false, vec![Row::failed(BUCKET, seen, fix)])
-    };
-    let (answered, mut rows) = asking.or(late).await;
-    rows.push(clock_row(io.clock.system(), io.clock.now(), answered));
-    rows
+    let probe = storage.data_directory().ok().filter(|_| write);
+    let probe = probe.and_then(|directory| S3Key::join(directory, PROBE).ok());
+    let seen = look(&client, bucket, prefix(storage), probe).await;
+    let clock = clock_row(io.clock.system(), io.clock.now(), has_answered(&seen.listed));
+    vec![
+        bucket_row(storage, bucket, &seen),
+        models_row(storage, bucket, &seen),
+        data_row(storage, &seen),
+        clock,
+    ]
 }
 
-/// Whether S3 answered at all, and what came of it.
-async fn ask(config: &Config, client: &Client, bucket: &Bucket, write: bool) -> (bool, Vec<Row>) {
-    let head = client.head_bucket(bucket).await;
-    if let Err(error) = &head
-        && error.status().is_none()
-    {
-        let rest = [MODELS, DATA].map(|name| Row::skipped(name, "S3 does not answer", ""));
-        return (false, [Row::told(BUCKET, &error.to_string())].into_iter().chain(rest).collect());
-    }
-    let directory = config.storage.models_directory();
-    let prefix = match directory {
+/// The models directory, as keys begin.
+fn prefix(storage: &Storage) -> String {
+    match storage.models_directory() {
         Ok("") | Err(_) => String::new(),
-        Ok(directory) => format!("{directory}/"),
-    };
-    let listing = Listing { prefix: prefix.clone(), page: Some(1), ..Listing::default() };
-    let listed = client.list(bucket, listing).next().await;
-    let region = client.learned_region(bucket).filter(|region| *region != config.storage.region);
-    let may_not_list = matches!(&listed, Err(error) if error.code() == Some("AccessDenied"));
-    let bucket_row = match (&head, &listed, region) {
-        // An answer to HEAD says nothing of why it refuses.
-        (Err(_), Err(error), _) if !may_not_list => Row::told(BUCKET, &error.to_string()),
-        (Err(_), Err(_), _) => Row::skipped(
+        Ok(directory) => [directory, "/"].concat(),
+    }
+}
+
+async fn look(client: &Client, bucket: &Bucket, prefix: String, probe: Option<S3Key>) -> Seen {
+    let listing = Listing { prefix, page: Some(1), ..Listing::default() };
+    let page = client.list(bucket, listing).next().await;
+    let first = |mut objects: Vec<crate::s3::ObjectInfo>| objects.pop().map(|object| object.key);
+    let listed = page.map(|page| page.and_then(|page| first(page.objects)));
+    let mut written = None;
+    if let Some(key) = probe.filter(|_| listed.is_ok() || may_not_list(&listed)) {
+        let body = Upload::Bytes(Bytes::from_static(b"sapt check\n"));
+        written = Some(match client.write(bucket, &key, body).await {
+            Ok(()) => Ok(client.delete(bucket, &key).await.err().map(|error| error.to_string())),
+            Err(error) => Err(error),
+        });
+    }
+    Seen { listed, region: client.learned_region(bucket), written }
+}
+
+fn has_answered(listed: &Result<Option<String>, Error>) -> bool {
+    listed.as_ref().map_or_else(|error| error.status().is_some(), |_| true)
+}
+
+fn may_not_list(listed: &Result<Option<String>, Error>) -> bool {
+    matches!(listed, Err(error) if error.code() == Some("AccessDenied"))
+}
+
+fn bucket_row(storage: &Storage, bucket: &Bucket, seen: &Seen) -> Row {
+    let region = &storage.region;
+    match (&seen.listed, &seen.region) {
+        (Err(_), _) if may_not_list(&seen.listed) => Row::skipped(
             BUCKET,
-            "S3 knows the key, but it may not list the bucket: what else it may is not seen",
+            "S3 knows the key, which may not list the bucket: what else it may is not seen",
             "allow it s3:ListBucket: without it a missing object is not told from a forbidden one",
         ),
-        (.., Some(region)) => Row::failed(
+        (Err(error), _) => Row::told(BUCKET, &error.to_string()),
+        (Ok(_), Some(found)) if found != region => Row::failed(
             BUCKET,
-            format!(
-                "s3://{bucket} is in the region {region}, and not in {}",
-                config.storage.region
-            ),
-            &format!("set SAPT_AWS_REGION={region}: each start asks in vain before it goes there"),
+            format!("s3://{bucket} is in the region {found}, and not in {region}"),
+            &format!("set SAPT_AWS_REGION={found}: each start looks at the wrong place first"),
         ),
-        _ => Row::good(
-            BUCKET,
-            format!("s3://{bucket} answers, in the region {}", config.storage.region),
+        (Ok(_), _) => Row::good(BUCKET, format!("s3://{bucket} answers, in the region {region}")),
+    }
+}
+
+fn models_row(storage: &Storage, bucket: &Bucket, seen: &Seen) -> Row {
+    if let Err(Unset(name)) = storage.models_directory() {
+        return Row::skipped(MODELS, "not looked for", &["set ", name].concat());
+    }
+    match &seen.listed {
+        Ok(Some(key)) => Row::good(MODELS, format!("there is s3://{bucket}/{key}")),
+        Ok(None) => Row::skipped(
+            MODELS,
+            &format!("nothing is below s3://{bucket}/{}", prefix(storage)),
+            "upload a model, or correct SAPT_AWS_S3_MODELS_DIR",
         ),
-    };
-    let place = format!("s3://{bucket}/{prefix}");
-    let models = match (directory, &listed) {
-        (Err(Unset(name)), _) => Row::skipped(MODELS, "not looked for", &format!("set {name}")),
-        (_, Err(error)) if may_not_list => {
-            let error = Row::told(MODELS, &error.to_string());
-            Row { state: super::State::Skipped, ..error }
+        Err(_) => Row::skipped(MODELS, "see the bucket", ""),
+    }
+}
+
+fn data_row(storage: &Storage, seen: &Seen) -> Row {
+    match (storage.data_directory(), &seen.written) {
+        (Err(Unset(name)), _) => Row::skipped(DATA, "not looked for", &["set ", name].concat()),
+        (Ok(_), Some(Ok(None))) => Row::good(DATA, [PROBE, " was written and deleted"].concat()),
+        // What sapt writes it never deletes.
+        (Ok(_), Some(Ok(Some(why)))) => {
+            Row::good(DATA, [PROBE, " was written, and stays: ", why].concat())
         }
-        (_, Err(_)) => Row::skipped(MODELS, "S3 refuses the key", ""),
-        (_, Ok(page)) => match page.as_ref().and_then(|page| page.objects.first()) {
-            Some(object) => Row::good(MODELS, format!("below {place} there is {:?}", object.key)),
-            None => Row::skipped(
-                MODELS,
-                &format!("nothing is below {place}"),
-                "upload a model, or correct SAPT_AWS_S3_MODELS_DIR",
-            ),
-        },
-    };
-    let refused = listed.is_err() && !may_not_list;
-    let data = match config.storage.data_directory() {
-        Err(Unset(name)) => Row::skipped(DATA, "not looked for", &format!("set {name}")),
-        Ok(_) if refused => Row::skipped(DATA, "S3 refuses the key", ""),
-        Ok(_) if !write => Row::skipped(DATA, "writing is only tried with --write", ""),
-        Ok(directory) => written(client, bucket, directory).await,
-    };
-    (true, vec![bucket_row, models, data])
-}
-
-/// Writes an object and takes it away.
-async fn written(client: &Client, bucket: &Bucket, directory: &str) -> Row {
-    let key = match S3Key::join(directory, PROBE) {
-        Ok(key) => key,
-        Err(error) => return Row::failed(DATA, error.to_string(), "shorten SAPT_AWS_S3_DATA_DIR"),
-    };
-    let body = Upload::Bytes(Bytes::from_static(b"sapt check\n"));
-    if let Err(error) = client.write(bucket, &key, body).await {
-        return Row::told(DATA, &error.to_string());
+        (Ok(_), Some(Err(error))) => Row::told(DATA, &error.to_string()),
+        (Ok(_), None) if seen.listed.is_err() && !may_not_list(&seen.listed) => {
+            Row::skipped(DATA, "see the bucket", "")
+        }
+        (Ok(_), None) => Row::skipped(DATA, "writing is only tried with --write", ""),
     }
-    let seen = format!("s3://{bucket}/{key} was written");
-    match client.delete(bucket, &key).await {
-        Ok(()) => Row::good(DATA, format!("{seen} and deleted")),
-        Err(error) => Row::good(DATA, format!("{seen}, and stays: {}", code(&error))),
-    }
-}
-
-fn code(error: &Error) -> &str {
-    error.code().unwrap_or("it could not be deleted")
 }
 
 /// What S3's answers say about the gateway's clock.

@@ -212,15 +212,9 @@ impl Context {
             return Ok(client.clone());
         }
         let storage = self.storage.borrow();
-        let settings = s3::Settings {
-            endpoint: storage.endpoint.clone(),
-            bucket_owner: storage.bucket_owner.clone(),
-            region: storage.region.clone(),
-            credentials: storage.credentials()?.clone(),
-            timeouts: s3::Timeouts::default(),
-            retry: s3::Retry::default(),
-        };
-        Ok(client.insert(s3::Client::new(settings, self.io.clone())).clone())
+        let made =
+            storage.client(self.io.clone(), s3::Timeouts::default(), s3::Retry::default())?;
+        Ok(client.insert(made).clone())
     }
 
     pub(super) fn bucket(&self) -> Result<Bucket, Error> {

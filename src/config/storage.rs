@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::s3::credentials::Source;
-use crate::s3::{Bucket, BucketOwner, Endpoint, Region};
+use crate::s3::{Bucket, BucketOwner, Client, Endpoint, Io, Region, Retry, Settings, Timeouts};
 
 /// Where models and data are in S3. Without it the translator runs, and only the commands that
 /// need S3 fail.
@@ -29,6 +29,19 @@ impl Storage {
     /// The bucket, which a command needs.
     pub fn bucket(&self) -> Result<&Bucket, Unset> {
         self.bucket.as_ref().ok_or(Unset("SAPT_AWS_S3_BUCKET"))
+    }
+
+    /// A client with these settings.
+    pub fn client(&self, io: Io, timeouts: Timeouts, retry: Retry) -> Result<Client, Unset> {
+        let settings = Settings {
+            endpoint: self.endpoint.clone(),
+            bucket_owner: self.bucket_owner.clone(),
+            region: self.region.clone(),
+            credentials: self.credentials()?.clone(),
+            timeouts,
+            retry,
+        };
+        Ok(Client::new(settings, io))
     }
 
     /// Where the key comes from, which a command needs.

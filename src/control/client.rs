@@ -79,6 +79,23 @@ impl Client {
         Ok(Self { stream, socket, pending: Vec::new(), deadline })
     }
 
+    /// Asks one thing, without parameters, and waits for its answer.
+    pub(super) fn ask(
+        socket: &Path,
+        method: &str,
+        timeout: Duration,
+    ) -> Result<(Self, Value), Error> {
+        let mut client = Self::connect(socket, Deadline::within(timeout))?;
+        client.say(&[r#"{"jsonrpc":"2.0","id":"1","method":""#, method, r#""}"#].concat())?;
+        loop {
+            let (_, message) = client.next()?;
+            // What has a method tells how far it is.
+            if message.get("method").is_none() {
+                return Ok((client, message));
+            }
+        }
+    }
+
     /// Sends a request, one line without its end.
     pub(super) fn say(&mut self, request: &str) -> Result<(), Error> {
         let mut line = request.to_owned();

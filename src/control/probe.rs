@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::client::{Client, Deadline, Error};
+use super::client::{Client, Error};
 
 /// What to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +24,7 @@ pub fn probe(socket: &Path, probe: Probe, timeout: Duration) -> (bool, String) {
 }
 
 fn ask(socket: &Path, method: &str, timeout: Duration) -> Result<(bool, String), Error> {
-    let mut client = Client::connect(socket, Deadline::within(timeout))?;
-    client.say(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#))?;
-    let (_, answer) = client.next()?;
+    let (client, answer) = Client::ask(socket, method, timeout)?;
     let result = answer.get("result");
     let flag = |name| result.and_then(|result| result.get(name)?.as_bool());
     let holds = flag("alive").or(flag("ready"));

@@ -25,7 +25,7 @@ use crate::device::{Device, LocalCommand};
 /// Connections without a request. Of more, the one that has waited for longest is closed.
 const WAITING: usize = 32;
 
-/// Connections at all: as many again have a command that runs, at most.
+/// Connections at all: beside those, as many as have a command that runs, and some that are answered.
 const CONNECTIONS: usize = 128;
 
 /// How long a connection may be without a request.
@@ -124,6 +124,8 @@ impl Desk {
             };
             let next = coming.or(late).await;
             busy.set(true);
+            // Who sends without a pause keeps nobody else waiting.
+            smol::future::yield_now().await;
             let (reply, last) = match next {
                 Next::Line(line) if line.trim_ascii().is_empty() => continue,
                 Next::Line(line) => (self.reply(&line, &mut stream).await, false),

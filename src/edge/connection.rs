@@ -34,9 +34,12 @@ pub(super) struct Connection {
 pub(super) struct Link {
     outgoing: Sender<Outgoing>,
     /// Who waits for an answer, by the id of the question: a few at most.
-    waiting: RefCell<Vec<(u64, Sender<Result<(), Refusal>>)>>,
+    waiting: RefCell<Vec<(u64, Sender<Answer>)>>,
     next_id: Cell<u64>,
 }
+
+/// What Edge Core says to a call.
+type Answer = Result<(), Refusal>;
 
 enum Outgoing {
     Text(String),
@@ -210,7 +213,7 @@ impl Link {
         }
     }
 
-    fn no_longer_waiting(&self, id: u64) -> Option<Sender<Result<(), Refusal>>> {
+    fn no_longer_waiting(&self, id: u64) -> Option<Sender<Answer>> {
         let mut waiting = self.waiting.borrow_mut();
         let index = waiting.iter().position(|(waiting, _)| *waiting == id)?;
         Some(waiting.swap_remove(index).1)

@@ -8,62 +8,61 @@ use super::variables::Variables;
 use super::{Problem, set};
 use crate::config::{Config, is_placeholder};
 
-/// What a setting may be.
-enum Kind {
-    /// At most so many characters.
-    Text(usize),
-    /// Letters, digits, `-` and `_`, at most 63.
-    Name,
-    /// Absolute.
-    Path,
-    /// Relative, and stays below.
-    Prefix,
-    /// One of these, between blanks.
-    Choice(&'static str),
-    /// A whole number from and to.
-    Count(u32, u32),
-    /// `true` or `false`.
-    Flag,
+/// What all its keys begin with.
+const PREFIX: &str = "sagemaker_edge_";
+
+/// Its keys in the order in which they are written, each with what it may be, and what holds where it
+/// is not set. One text, as a table of them would be three times as large in the program.
+const SETTINGS: &str = "\
+core_device_name text:63
+core_device_uuid text:63
+core_device_fleet_name name gateways
+core_iot_thing_name text:128
+core_region text:15
+core_endpoint_override text:1024
+core_root_certs_path path
+provider_provider None|Aws|Custom None
+provider_provider_path path
+provider_aws_ca_cert_file path
+provider_aws_cert_file path
+provider_aws_cert_pk_file path
+provider_aws_iot_cred_endpoint text:1024
+provider_s3_bucket_name text:63
+core_folder_prefix below captured
+core_capture_data_destination Disk|Cloud Disk
+core_capture_data_disk_path path
+core_capture_data_buffer_size 2..65536 30
+core_capture_data_batch_size 1..65535 10
+core_capture_data_push_period_seconds 1..86400 4
+core_capture_data_base64_embed_limit 0..3072 3072
+core_capture_data_periodic_upload true|false
+telemetry_libsystemd_path path
+log_verbose true|false false";
+
+const PROVIDER: &str = "provider_provider";
+const PROVIDER_PATH: &str = "provider_provider_path";
+const BUCKET: &str = "provider_s3_bucket_name";
+const DESTINATION: &str = "core_capture_data_destination";
+const BUFFER: &str = "core_capture_data_buffer_size";
+const BATCH: &str = "core_capture_data_batch_size";
+
+/// Key, kind and default of each.
+fn settings() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    SETTINGS.lines().map(|line| {
+        let (key, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let (kind, default) = rest.split_once(' ').unwrap_or((rest, ""));
+        (key, kind, default)
+    })
 }
 
-const PROVIDER: &str = "sagemaker_edge_provider_provider";
-const PROVIDER_PATH: &str = "sagemaker_edge_provider_provider_path";
-const BUCKET: &str = "sagemaker_edge_provider_s3_bucket_name";
-const DESTINATION: &str = "sagemaker_edge_core_capture_data_destination";
-const BUFFER: &str = "sagemaker_edge_core_capture_data_buffer_size";
-const BATCH: &str = "sagemaker_edge_core_capture_data_batch_size";
-
-/// Its keys, in the order in which they are written, and what holds where they are not set.
-const SETTINGS: [(&str, Kind, &str); 24] = [
-    ("sagemaker_edge_core_device_name", Kind::Text(63), ""),
-    ("sagemaker_edge_core_device_uuid", Kind::Text(63), ""),
-    ("sagemaker_edge_core_device_fleet_name", Kind::Name, "gateways"),
-    ("sagemaker_edge_core_iot_thing_name", Kind::Text(128), ""),
-    ("sagemaker_edge_core_region", Kind::Text(15), ""),
-    ("sagemaker_edge_core_endpoint_override", Kind::Text(1024), ""),
-    ("sagemaker_edge_core_root_certs_path", Kind::Path, ""),
-    (PROVIDER, Kind::Choice("None Aws Custom"), "None"),
-    (PROVIDER_PATH, Kind::Path, ""),
-    ("sagemaker_edge_provider_aws_ca_cert_file", Kind::Path, ""),
-    ("sagemaker_edge_provider_aws_cert_file", Kind::Path, ""),
-    ("sagemaker_edge_provider_aws_cert_pk_file", Kind::Path, ""),
-    ("sagemaker_edge_provider_aws_iot_cred_endpoint", Kind::Text(1024), ""),
-    (BUCKET, Kind::Text(63), ""),
-    ("sagemaker_edge_core_folder_prefix", Kind::Prefix, "captured"),
-    (DESTINATION, Kind::Choice("Disk Cloud"), "Disk"),
-    ("sagemaker_edge_core_capture_data_disk_path", Kind::Path, ""),
-    (BUFFER, Kind::Count(2, 65_536), "30"),
-    (BATCH, Kind::Count(1, 65_535), "10"),
-    ("sagemaker_edge_core_capture_data_push_period_seconds", Kind::Count(1, 86_400), "4"),
-    ("sagemaker_edge_core_capture_data_base64_embed_limit", Kind::Count(0, 3072), "3072"),
-    ("sagemaker_edge_core_capture_data_periodic_upload", Kind::Flag, ""),
-    ("sagemaker_edge_telemetry_libsystemd_path", Kind::Path, ""),
-    ("sagemaker_edge_log_verbose", Kind::Flag, "false"),
-];
+/// The variable that sets a key.
+fn variable(key: &str) -> String {
+    [PREFIX, key].concat().to_ascii_uppercase()
+}
 
 /// Whether the agent has a setting that this variable sets.
-pub(super) fn is_setting(variable: &str) -> bool {
-    SETTINGS.iter().any(|(key, ..)| key.eq_ignore_ascii_case(variable))
+pub(super) fn is_setting(name: &str) -> bool {
+    settings().any(|(key, ..)| variable(key) == name)
 }
 
 /// The configuration as JSON. Where there are problems it is not to be used.
@@ -73,118 +72,108 @@ pub(super) fn configuration(
     problems: &mut Vec<Problem>,
 ) -> String {
     let models = config.models_path.to_string_lossy();
-    let given = |key: &str| variables.value(&key.to_ascii_uppercase()).map(str::to_owned);
-    let to_cloud = given(DESTINATION).is_some_and(|destination| destination == "Cloud");
-    let mut settings: Vec<(&str, String)> = Vec::new();
-    for (key, kind, default) in &SETTINGS {
-        let made = || match *key {
-            "sagemaker_edge_core_device_name" => config.device_name.as_str().to_owned(),
-            "sagemaker_edge_core_region" => config.storage.region.as_str().to_owned(),
-            "sagemaker_edge_core_root_certs_path" => format!("{models}/aws/certs"),
-            "sagemaker_edge_core_capture_data_disk_path" => format!("{models}/data"),
-            // To the disk it goes without one, and any other one is refused.
-            BUCKET => match &config.storage.bucket {
-                Some(bucket) if to_cloud || bucket.as_str().contains("sagemaker") => {
-                    bucket.as_str().to_owned()
-                }
-                _ => String::new(),
-            },
-            _ => (*default).to_owned(),
+    let to_cloud = variables.value(&variable(DESTINATION)) == Some("Cloud");
+    let mut values: Vec<(&str, String)> = Vec::new();
+    let mut json = String::from("{");
+    for (key, kind, default) in settings() {
+        let given = variables.value(&variable(key));
+        let value = match (given, key) {
+            (Some(given), _) => given.to_owned(),
+            (None, "core_device_name") => config.device_name.as_str().to_owned(),
+            (None, "core_region") => config.storage.region.as_str().to_owned(),
+            (None, "core_root_certs_path") => [&*models, "/aws/certs"].concat(),
+            (None, "core_capture_data_disk_path") => [&*models, "/data"].concat(),
+            (None, BUCKET) => {
+                let bucket = config.storage.bucket.as_ref().map_or("", |bucket| bucket.as_str());
+                // To the disk it goes without one, and any other one is refused.
+                let counts = to_cloud || bucket.contains("sagemaker");
+                if counts { bucket.to_owned() } else { String::new() }
+            }
+            (None, _) => default.to_owned(),
         };
-        let is_given = given(key).is_some();
-        let value = given(key).unwrap_or_else(made);
         if value.is_empty() {
             continue;
         }
-        match checked(kind, &value) {
-            Ok(json) => settings.push((key, json)),
-            Err(reason) => {
-                let hint = if is_given { "" } else { " (it is made of others: set it by itself)" };
-                problems.push(set(variables, &key.to_ascii_uppercase(), reason + hint));
-            }
+        if let Some(reason) = wrong(kind, &value) {
+            let hint =
+                if given.is_some() { "" } else { "; it is made of others: set it by itself" };
+            problems.push(set(variables, &variable(key), reason + hint));
+            continue;
         }
+        let bare = kind.contains("..") || kind == "true|false";
+        let text = if bare { value.clone() } else { to_string(&value) };
+        let comma = if values.is_empty() { "" } else { "," };
+        json += &[comma, "\n  \"", PREFIX, key, "\": ", &text].concat();
+        values.push((key, value));
     }
-    let json =
-        |key| settings.iter().find(|(known, _)| *known == key).map(|(_, json)| json.as_str());
-    for (key, reason) in together(&json, to_cloud) {
-        problems.push(set(variables, &key.to_ascii_uppercase(), reason.to_owned()));
+    for (key, reason) in together(&values, to_cloud) {
+        problems.push(set(variables, &variable(key), reason.to_owned()));
     }
-    let lines: Vec<String> =
-        settings.iter().map(|(key, json)| format!("  \"{key}\": {json}")).collect();
-    format!("{{\n{}\n}}\n", lines.join(",\n"))
+    json + "\n}\n"
 }
 
-/// The value as JSON.
-fn checked(kind: &Kind, value: &str) -> Result<String, String> {
-    if is_placeholder(value) {
-        return Err("still holds the placeholder of the template".to_owned());
-    }
+/// Why a value is none of this kind.
+fn wrong(kind: &str, value: &str) -> Option<String> {
     let length = value.chars().count();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let below = |part| matches!(part, Component::Normal(_) | Component::CurDir);
     let (holds, wanted) = match kind {
-        Kind::Text(most) => {
-            if length > *most {
-                return Err(format!("has {length} characters; it may have {most}"));
-            }
-            (true, "")
-        }
-        Kind::Name => {
+        _ if is_placeholder(value) => (false, "must be set in place of the template's placeholder"),
+        "name" => {
             (length <= 63 && value.bytes().all(plain), "must have 1 to 63 letters, digits, - and _")
         }
-        Kind::Path => (value.starts_with('/'), "must be an absolute path"),
-        Kind::Prefix => {
-            (Path::new(value).components().all(below), "must be a relative path without ..")
-        }
-        Kind::Choice(choices) => {
-            if !choices.split(' ').any(|choice| choice == value) {
-                return Err(format!("must be one of: {choices}"));
+        "path" => (value.starts_with('/'), "must be an absolute path"),
+        "below" => (Path::new(value).components().all(below), "must be a relative path without .."),
+        _ => {
+            if let Some(most) = kind.strip_prefix("text:") {
+                let holds = most.parse().is_ok_and(|most: usize| length <= most);
+                return (!holds).then(|| format!("has {length} characters; it may have {most}"));
             }
-            (true, "")
+            if let Some((least, most)) = kind.split_once("..") {
+                // As JSON has numbers.
+                let number = |text: &str| {
+                    let zero = text == "0" || !text.starts_with('0');
+                    text.parse::<u32>().ok().filter(|_| zero && !text.starts_with('+'))
+                };
+                let (holds, least) = match (number(least), number(value), number(most)) {
+                    (Some(from), Some(value), Some(to)) => ((from..=to).contains(&value), least),
+                    _ => (false, least),
+                };
+                return (!holds).then(|| format!("must be a whole number from {least} to {most}"));
+            }
+            let holds = kind.split('|').any(|choice| choice == value);
+            return (!holds).then(|| ["must be one of ", kind].concat());
         }
-        Kind::Count(least, most) => {
-            return match value.parse() {
-                Ok(count) if (*least..=*most).contains(&count) => Ok(count.to_string()),
-                _ => Err(format!("must be a whole number from {least} to {most}")),
-            };
-        }
-        Kind::Flag => match value {
-            "true" | "1" => return Ok("true".to_owned()),
-            "false" | "0" => return Ok("false".to_owned()),
-            _ => (false, "must be true or false"),
-        },
     };
-    if holds { Ok(to_string(value)) } else { Err(wanted.to_owned()) }
+    (!holds).then(|| wanted.to_owned())
 }
 
 /// What does not go together: the setting, and why.
-fn together<'a>(
-    json: &impl Fn(&'static str) -> Option<&'a str>,
-    to_cloud: bool,
-) -> Vec<(&'static str, &'static str)> {
+fn together(values: &[(&str, String)], to_cloud: bool) -> Vec<(&'static str, &'static str)> {
+    let value =
+        |key| values.iter().find(|(known, _)| *known == key).map(|(_, value)| value.as_str());
+    let count = |key| value(key).and_then(|value| value.parse::<u32>().ok());
     let mut wrong = Vec::new();
-    let count = |key| json(key).and_then(|json| json.parse::<u32>().ok());
     if let (Some(batch), Some(buffer)) = (count(BATCH), count(BUFFER))
         && batch >= buffer
     {
         wrong.push((BATCH, "must be less than SAGEMAKER_EDGE_CORE_CAPTURE_DATA_BUFFER_SIZE"));
     }
-    match json(BUCKET) {
+    match value(BUCKET) {
         Some(bucket) if !bucket.contains("sagemaker") => {
             wrong.push((BUCKET, "must contain \"sagemaker\": the agent takes no other bucket"));
         }
         None if to_cloud => wrong.push((BUCKET, "is missing, and captured data goes to the cloud")),
         _ => {}
     }
-    let provider = json(PROVIDER).is_some_and(|provider| provider != "\"None\"");
-    if provider && json(PROVIDER_PATH).is_none() {
+    let provider = value(PROVIDER).is_some_and(|provider| provider != "None");
+    if provider && value(PROVIDER_PATH).is_none() {
         wrong.push((PROVIDER_PATH, "is missing, and SAGEMAKER_EDGE_PROVIDER_PROVIDER is not None"));
     }
     if to_cloud && !provider {
         wrong.push((
             DESTINATION,
-            "is Cloud, which takes a provider: set \
-                     SAGEMAKER_EDGE_PROVIDER_PROVIDER too, or Disk here",
+            "is Cloud: set SAGEMAKER_EDGE_PROVIDER_PROVIDER too, or Disk here",
         ));
     }
     wrong

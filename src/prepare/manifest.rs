@@ -23,6 +23,8 @@ pub(super) struct Filling<'a> {
 
 const NODE: &str = "MVS_PELION_GW_DEVICE_ID";
 const MACHINE: &str = "SAPT_UNAME_M_GOES_HERE";
+const NO_NODE: &str = "--node DEVICE_ID is missing: kubectl get nodes tells it; or set \
+                       MVS_PELION_GW_DEVICE_ID in the env file";
 
 /// The filled manifest, or what is missing in it.
 pub(super) fn fill(template: &str, filling: &Filling<'_>) -> Result<String, &'static str> {
@@ -36,14 +38,7 @@ pub(super) fn fill(template: &str, filling: &Filling<'_>) -> Result<String, &'st
             name = value;
         }
         let new = match (key, name) {
-            ("nodeName", _) if value == NODE => filling
-                .node
-                .map(to_string)
-                .ok_or(
-                    "--node DEVICE_ID is missing: kubectl get nodes \
-                                                   tells it; or set MVS_PELION_GW_DEVICE_ID",
-                )?
-                .into(),
+            ("nodeName", _) if value == NODE => Some(to_string(filling.node.ok_or(NO_NODE)?)),
             ("value", _) => filling.value(template, name, value),
             ("path", "edge-core") => filling.edge_socket.and_then(directory),
             ("path", "agent") => filling.agent_socket.and_then(directory),
