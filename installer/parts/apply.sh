@@ -12,8 +12,8 @@ journal=
 
 # begin_changes: from here on the run can be undone, and no other one can begin.
 begin_changes() {
-    mkdir -p "$root$state"
     take_lock
+    mkdir -p "$root$state"
     journal=$root$state/undo
     if [ -d "$journal" ]; then
         warn "the run before was killed: undoing what it did"
@@ -24,8 +24,9 @@ begin_changes() {
     : >"$journal/steps"
 }
 
+# Where nothing outlives a start of the system, after which the number would be another process's.
 take_lock() {
-    lock=$root$state/lock
+    lock=$root/run/sapt-installer
     if ! mkdir "$lock" 2>/dev/null; then
         holder=$(cat "$lock/process" 2>/dev/null || true)
         if [ -n "$holder" ] && kill -0 "$holder" 2>/dev/null; then

@@ -110,7 +110,8 @@ def test_into_another_root_from_outside(gateway, bundle, place):
     assert differences(gateway.pristine, gateway.snapshot()) == []
 
 
-def test_models_that_are_there_stay(gateway):
+@every_shell
+def test_models_that_are_there_stay(gateway, shell):
     # As the prototype's installation left them: its user's.
     gateway.write("/models/keras/compiled.params", "weights")
     gateway.write("/models/aws/certs/root.pem", "certificate", 0o600)
@@ -120,7 +121,7 @@ def test_models_that_are_there_stay(gateway):
     gateway.at("/models/link").symlink_to("/outside")
     for path in [outside, *gateway.at("/models").rglob("*"), gateway.at("/models")]:
         os.chown(path, 1000, 1000, follow_symlinks=False)
-    gateway.installs()
+    gateway.installs(shell=shell)
     assert gateway.at("/models/keras/compiled.params").read_text() == "weights"
     # sapt is root without root's powers.
     owners = {path.lstat().st_uid for path in gateway.at("/models").rglob("*")}
@@ -129,8 +130,8 @@ def test_models_that_are_there_stay(gateway):
     # The agent takes no certificate that can be written; all else is its owner's business.
     assert gateway.at("/models/aws/certs/root.pem").stat().st_mode & 0o777 == 0o444
     assert gateway.at("/models/keras/open").stat().st_mode & 0o777 == 0o666
-    assert "nothing to change" in gateway.installs()
-    gateway.removes()
+    assert "nothing to change" in gateway.installs(shell=shell)
+    gateway.removes(shell=shell)
     assert gateway.at("/models/aws/certs/root.pem").exists()
 
 
@@ -204,11 +205,11 @@ def test_an_upgrade_that_fails_leaves_the_old_one(gateway, bundle):
 
 
 def test_only_one_at_a_time(gateway):
-    gateway.write("/var/lib/sapt/lock/process", f"{os.getpid()}\n")
+    gateway.write("/run/sapt-installer/process", f"{os.getpid()}\n")
     code, said = gateway.install()
     assert code == 1 and "another run is at work" in said
     # One that was killed holds nothing.
-    gateway.write("/var/lib/sapt/lock/process", "4194304\n")
+    gateway.write("/run/sapt-installer/process", "4194304\n")
     gateway.installs()
 
 
