@@ -33,7 +33,7 @@ class Machine:
 
     def reboot(self):
         """As `reboot` does: systemd ends all services, and begins anew."""
-        self.podman.run("stop", "--time", str(LIMIT_SECONDS), NAME)
+        self.podman.run("stop", "--time", "50", NAME)
         self.start()
 
     def run(self, *words, **variables):
