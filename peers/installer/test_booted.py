@@ -158,6 +158,12 @@ def test_one_command_to_a_predicting_gateway(site):
     assert machine.process(SAPT) == process and machine.process(AGENT) != before[1]
     machine.has_loaded("digits")
 
+    # What is around it does not undo an installation, and is told.
+    site.edge_core.stop()
+    machine.until("sapt", "health", "--ready", fits=lambda said: said.startswith("not ready"))
+    code, said = site.install()
+    assert code == 2 and "nothing to change" in said and "1 of 11 failed" in said, said
+
 
 def test_a_reboot_and_kills_are_survived(site):
     machine = site.machine
