@@ -38,6 +38,17 @@ pub(crate) fn wakes(id: u32) -> u64 {
     threads.map(|thread: u32| status(thread, "voluntary_ctxt_switches")).sum()
 }
 
+/// How long it was on a processor so far, all its threads together, in ms. Threads that have ended are
+/// not counted.
+pub(crate) fn processor_time(id: u32) -> f64 {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).expect("it runs");
+    let nanoseconds = threads.filter_map(|thread| {
+        let text = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    nanoseconds.sum::<u64>() as f64 / 1e6
+}
+
 /// How many threads it has.
 pub(crate) fn threads(id: u32) -> u64 {
     status(id, "Threads")

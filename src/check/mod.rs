@@ -71,12 +71,12 @@ fn checked(order: &Order, environment: Lookup<'_>, hint: &str) -> Report {
     let mut config = match Config::from_environment(environment) {
         Ok(config) => config,
         Err(problems) => {
-            let problems = problems.0.iter();
-            let all: Vec<String> = problems
-                .map(|problem| format!("{}: {}", problem.variable, problem.reason))
-                .collect();
-            let fix = "correct these variables";
-            let mut rows = vec![Row::failed(CONFIGURATION, all.join(" | "), fix)];
+            let mut all = String::new();
+            for problem in &problems.0 {
+                let bar = if all.is_empty() { "" } else { " | " };
+                all += &[bar, problem.variable, ": ", &problem.reason].concat();
+            }
+            let mut rows = vec![Row::failed(CONFIGURATION, all, "correct these variables")];
             for name in [TRANSLATOR, EDGE_CORE, AGENT, LOADED, "models directory", "S3 bucket"] {
                 rows.push(Row::skipped(name, "the configuration is wrong", ""));
             }
@@ -215,10 +215,12 @@ fn models(config: &Config, loaded: Option<Vec<String>>) -> Row {
             return Row::skipped(LOADED, &format!("{names}; what should be loaded: {error}"), "");
         }
     };
-    let wanted = records.iter().filter(|(_, record)| record.wanted);
-    let missing = wanted.map(|(name, _)| name.as_str());
-    let missing: Vec<&str> =
-        missing.filter(|name| !loaded.iter().any(|loaded| loaded == name)).collect();
+    let mut missing = String::new();
+    for (name, record) in &records {
+        if record.wanted && !loaded.iter().any(|loaded| loaded == name.as_str()) {
+            missing += &[" ", name.as_str()].concat();
+        }
+    }
     if missing.is_empty() {
         return Row::good(LOADED, names);
     }
@@ -228,5 +230,5 @@ fn models(config: &Config, loaded: Option<Vec<String>>) -> Row {
     } else {
         "SAPT_RESTORE is 0: use sapt call loadModel"
     };
-    Row::failed(LOADED, format!("{names}; missing: {}", missing.join(", ")), fix)
+    Row::failed(LOADED, [&names, "; missing:", &missing].concat(), fix)
 }

@@ -4,8 +4,7 @@ use std::path::{Component, Path};
 
 use miniserde::json::to_string;
 
-use super::variables::Variables;
-use super::{Problem, set};
+use super::Problems;
 use crate::config::{Config, is_placeholder};
 
 /// What all its keys begin with.
@@ -66,11 +65,8 @@ pub(super) fn is_setting(name: &str) -> bool {
 }
 
 /// The configuration as JSON. Where there are problems it is not to be used.
-pub(super) fn configuration(
-    variables: &Variables,
-    config: &Config,
-    problems: &mut Vec<Problem>,
-) -> String {
+pub(super) fn configuration(config: &Config, problems: &mut Problems<'_>) -> String {
+    let variables = problems.variables;
     let models = config.models_path.to_string_lossy();
     let to_cloud = variables.value(&variable(DESTINATION)) == Some("Cloud");
     let mut values: Vec<(&str, String)> = Vec::new();
@@ -97,7 +93,7 @@ pub(super) fn configuration(
         if let Some(reason) = wrong(kind, &value) {
             let hint =
                 if given.is_some() { "" } else { "; it is made of others: set it by itself" };
-            problems.push(set(variables, &variable(key), reason + hint));
+            problems.add(&variable(key), &(reason + hint));
             continue;
         }
         let bare = kind.contains("..") || kind == "true|false";
@@ -107,7 +103,7 @@ pub(super) fn configuration(
         values.push((key, value));
     }
     for (key, reason) in together(&values, to_cloud) {
-        problems.push(set(variables, &variable(key), reason.to_owned()));
+        problems.add(&variable(key), reason);
     }
     json + "\n}\n"
 }

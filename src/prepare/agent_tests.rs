@@ -1,16 +1,16 @@
 use serde_json::{Value, json};
 
 use super::super::env_file::parse;
+use super::super::variables::Variables;
 use super::*;
 
 /// The configuration, and what is wrong with it.
 fn made(file: &str) -> (Value, Vec<String>) {
     let variables = Variables::settle(parse(file.as_bytes()).unwrap(), &|_| None);
     let config = Config::from_environment(&|name| variables.value(name).map(Into::into)).unwrap();
-    let mut problems = Vec::new();
-    let text = configuration(&variables, &config, &mut problems);
-    let problems = problems.into_iter().map(|Problem(line)| line).collect();
-    (serde_json::from_str(&text).unwrap(), problems)
+    let mut problems = Problems { variables: &variables, lines: Vec::new() };
+    let text = configuration(&config, &mut problems);
+    (serde_json::from_str(&text).unwrap(), problems.lines)
 }
 
 #[test]

@@ -21,6 +21,7 @@ use crate::agent::Address;
 use crate::config::{Config, Lookup, VARIABLES, is_placeholder};
 use crate::whole_file::{Refused, replace};
 use manifest::Filling;
+use variables::Variable;
 pub(crate) use variables::Variables;
 
 /// What is to be done.
@@ -75,16 +76,21 @@ impl Default for Machine {
     }
 }
 
-/// A variable that is wrong, or a line.
-#[derive(Debug)]
-struct Problem(String);
+/// What is wrong with variables, a line each.
+struct Problems<'a> {
+    variables: &'a Variables,
+    lines: Vec<String>,
+}
 
-/// What is wrong with a variable, with its line where the file has one.
-fn set(variables: &Variables, name: &str, reason: String) -> Problem {
-    Problem(match variables.find(name) {
-        Some(known) => format!("line {}, {name}: {reason}", known.line),
-        None => format!("{name}: {reason}"),
-    })
+impl Problems<'_> {
+    /// Adds one, with the line that the file has for the variable.
+    fn add(&mut self, name: &str, reason: &str) {
+        let line = match self.variables.find(name) {
+            Some(known) => format!("line {}, ", known.line),
+            None => String::new(),
+        };
+        self.lines.push([&line, name, ": ", reason].concat());
+    }
 }
 
 /// Why nothing, or not all, was done.
@@ -148,6 +154,16 @@ const LARGEST: u64 = 4 << 20;
 const WRITTEN: &str = "# Written by sapt prepare: change the env file that it is made of, and run it \
                        again.\n";
 
+/// What a manifest of a Secret begins with.
+const SECRET: &str = "\
+# Written by sapt prepare.
+apiVersion: v1
+kind: Secret
+metadata:
+  name: sapt-credentials
+stringData:
+";
+
 const KEY: [&str; 3] =
     ["SAPT_AWS_ACCESS_KEY_ID", "SAPT_AWS_SECRET_ACCESS_KEY", "SAPT_AWS_SESSION_TOKEN"];
 
@@ -197,20 +213,22 @@ pub fn prepare(order: &Order, environment: Lookup<'_>) -> Result<Done, Error> {
     let assignments =
         env_file::parse(&text).map_err(|problems| wrong(&order.env_file, &problems))?;
     let variables = Variables::settle(assignments, environment);
-    let mut problems = check_inherited(&variables);
+    let mut problems = Problems { variables: &variables, lines: Vec::new() };
+    check_inherited(&mut problems);
     let config = Config::from_environment(&|name| variables.value(name).map(Into::into));
     let mut plan = Plan::default();
     match config {
         Err(found) => {
-            let found = found.0.into_iter();
-            problems.extend(found.map(|it| set(&variables, it.variable, it.reason)));
+            for it in found.0 {
+                problems.add(it.variable, &it.reason);
+            }
             // The agent's own are checked all the same.
             if let Ok(standard) = Config::from_environment(&|_| None) {
-                agent_files(&variables, &standard, &mut problems);
+                agent_files(&standard, &mut problems);
             }
         }
         Ok(config) => {
-            let (environment, configuration) = agent_files(&variables, &config, &mut problems);
+            let (environment, configuration) = agent_files(&config, &mut problems);
             if let Some(directory) = &order.agent {
                 plan.add(directory, "sagemaker_agent.env", environment, 0o644);
                 plan.add(directory, "neo_config.json", configuration, 0o644);
@@ -218,16 +236,13 @@ pub fn prepare(order: &Order, environment: Lookup<'_>) -> Result<Done, Error> {
         }
     }
     if let Some(directory) = &order.service {
-        let known = variables.iter().filter(|it| is_for_sapt(&it.name));
-        let known = known.map(|it| (it.name.as_str(), it.value.reveal()));
-        plan.add(directory, "sapt.env", service::environment_file(known), 0o600);
+        plan.add(directory, "sapt.env", service::environment_file(&for_sapt(&variables)), 0o600);
     }
     if let Some(pod) = &order.pod {
-        plan.pod(pod, &variables, &mut problems)?;
+        plan.pod(pod, &mut problems)?;
     }
-    if !problems.is_empty() {
-        let lines = problems.into_iter().map(|Problem(line)| line).collect();
-        return Err(Error::Wrong(order.env_file.clone(), lines));
+    if !problems.lines.is_empty() {
+        return Err(Error::Wrong(order.env_file.clone(), problems.lines));
     }
     let files = plan.carry_out(order.dry)?;
     Ok(Done { files, remarks: remarks(&variables, order.pod.is_some()) })
@@ -245,34 +260,29 @@ fn read(path: &Path) -> Result<Vec<u8>, Refused> {
 }
 
 /// What comes from the environment has not gone through the file's own checks.
-fn check_inherited(variables: &Variables) -> Vec<Problem> {
+fn check_inherited(problems: &mut Problems<'_>) {
     let strange = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
-    let wrong = variables.iter().filter(|it| it.inherited && it.value.reveal().contains(strange));
-    wrong
-        .map(|it| {
+    for it in problems.variables.iter() {
+        if it.inherited && it.value.reveal().contains(strange) {
             let reason =
                 "its value in the environment has control characters or is not UTF-8; unset it";
-            set(variables, &it.name, reason.to_owned())
-        })
-        .collect()
+            problems.add(&it.name, reason);
+        }
+    }
 }
 
 /// `sagemaker_agent.env` and `neo_config.json`.
-fn agent_files(
-    variables: &Variables,
-    config: &Config,
-    problems: &mut Vec<Problem>,
-) -> (String, String) {
-    for variable in variables.iter().filter(|it| it.name.starts_with("SAGEMAKER_EDGE_")) {
-        if variable.name != MESSAGE_LIMIT && !agent::is_setting(&variable.name) {
-            let reason = "the agent has no such setting; see sapt prepare --help".to_owned();
-            problems.push(set(variables, &variable.name, reason));
+fn agent_files(config: &Config, problems: &mut Problems<'_>) -> (String, String) {
+    let variables = problems.variables;
+    for Variable { name, .. } in variables.iter() {
+        let is_agent = name.starts_with("SAGEMAKER_EDGE_") && name != MESSAGE_LIMIT;
+        if is_agent && !agent::is_setting(name) {
+            problems.add(name, "the agent has no such setting; see sapt prepare --help");
         }
     }
     let limit = variables.value(MESSAGE_LIMIT).unwrap_or("524288000");
     if !limit.parse::<u32>().is_ok_and(|limit| limit > 0) {
-        let reason = "must be a number of bytes below 4294967296".to_owned();
-        problems.push(set(variables, MESSAGE_LIMIT, reason));
+        problems.add(MESSAGE_LIMIT, "must be a number of bytes below 4294967296");
     }
     let address = match &config.agent {
         Address::Unix(socket) | Address::UnixOrLocalPort { socket, .. } => {
@@ -280,13 +290,23 @@ fn agent_files(
         }
         tcp @ Address::Tcp { .. } => tcp.to_string(),
     };
-    let environment = [
+    let environment = service::environment_file(&[
         ("SAGEMAKER_EDGE_AGENT_SOCKET", address.as_str()),
         ("SAGEMAKER_EDGE_AGENT_CONFIG", "/etc/neo_config.json"),
         (MESSAGE_LIMIT, limit),
-    ];
-    let configuration = agent::configuration(variables, config, problems);
-    (service::environment_file(environment.into_iter()), configuration)
+    ]);
+    (environment, agent::configuration(config, problems))
+}
+
+/// The variables that sapt reads.
+fn for_sapt(variables: &Variables) -> Vec<(&str, &str)> {
+    let mut known = Vec::new();
+    for Variable { name, value, .. } in variables.iter() {
+        if is_for_sapt(name) {
+            known.push((name.as_str(), value.reveal()));
+        }
+    }
+    known
 }
 
 fn is_for_sapt(name: &str) -> bool {
@@ -306,7 +326,7 @@ fn remarks(variables: &Variables, pod: bool) -> String {
         } else {
             "means nothing here, and is left out"
         };
-        remarks += &format!("line {}: {name} {remark}\n", variable.line);
+        remarks += &["line ", &variable.line.to_string(), ": ", name, " ", remark, "\n"].concat();
     }
     remarks
 }
@@ -320,55 +340,45 @@ impl Plan {
         self.0.push((directory.join(name), content, mode));
     }
 
-    fn pod(
-        &mut self,
-        pod: &Pod,
-        variables: &Variables,
-        problems: &mut Vec<Problem>,
-    ) -> Result<(), Refused> {
+    fn pod(&mut self, pod: &Pod, problems: &mut Problems<'_>) -> Result<(), Refused> {
+        let variables = problems.variables;
         let node = pod.node.as_deref().or_else(|| variables.value(NODE));
         let part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-        if node.is_some_and(|node| is_placeholder(node) || node == NODE || !node.chars().all(part))
-        {
-            let reason = "must be the gateway's device id: kubectl get nodes tells it".to_owned();
-            problems.push(set(variables, NODE, reason));
+        if node.is_some_and(|node| is_placeholder(node) || !node.chars().all(part)) {
+            problems.add(NODE, "must be the gateway's device id: kubectl get nodes tells it");
         }
         let address = variables.value("SAPT_AGENT_ADDRESS");
         let at_socket = address.and_then(|address| address.strip_prefix("unix:"));
-        let inside = |name: &str| {
-            is_for_sapt(name)
-                && !KEY.contains(&name)
-                && !OF_TEMPLATE.contains(&name)
-                && (at_socket.is_none() || name != "SAPT_AGENT_ADDRESS")
-        };
-        let inside =
-            variables.iter().filter(|it| inside(&it.name) && !it.value.reveal().is_empty());
+        let mut inside = for_sapt(variables);
+        inside.retain(|(name, value)| {
+            let elsewhere = KEY.contains(name)
+                || OF_TEMPLATE.contains(name)
+                || at_socket.is_some() && *name == "SAPT_AGENT_ADDRESS";
+            !value.is_empty() && !elsewhere
+        });
         let filling = Filling {
             node,
             machine: pod.machine.as_str(),
             edge_socket: variables.value("SAPT_EDGE_SOCKET").map(Path::new),
             agent_socket: at_socket.or(variables.value("SAPT_SAGE_SOCKET_FILE")).map(Path::new),
             models: variables.value("SAPT_MODELS_PATH"),
-            variables: inside.map(|it| (it.name.as_str(), it.value.reveal())).collect(),
+            variables: inside,
         };
-        let template = String::from_utf8_lossy(&read(&pod.manifest)?).into_owned();
-        match (manifest::fill(&template, &filling), pod.manifest.file_name()) {
-            (Ok(filled), Some(name)) => {
-                self.add(&pod.directory, &name.to_string_lossy(), filled, 0o600);
-            }
-            (Err(reason), _) => {
-                problems.push(Problem(format!("{}: {reason}", pod.manifest.display())));
-            }
-            (Ok(_), None) => {}
+        let template = read(&pod.manifest)?;
+        let template = String::from_utf8_lossy(&template);
+        let name = pod.manifest.file_name().unwrap_or_default().to_string_lossy();
+        match manifest::fill(&template, &filling) {
+            Ok(filled) => self.add(&pod.directory, &name, filled, 0o600),
+            Err(reason) => problems.add(&name, reason),
         }
-        let mut secret = WRITTEN.to_owned()
-            + "apiVersion: v1\nkind: Secret\nmetadata:\n  name: sapt-credentials\nstringData:\n";
-        if KEY.iter().any(|name| variables.value(name).is_some()) {
-            for name in KEY {
-                if let Some(value) = variables.value(name) {
-                    secret += &format!("  {name}: {}\n", to_string(value));
-                }
+        let mut secret = String::new();
+        for name in KEY {
+            if let Some(value) = variables.value(name) {
+                secret += &["  ", name, ": ", &to_string(value), "\n"].concat();
             }
+        }
+        if !secret.is_empty() {
+            secret.insert_str(0, SECRET);
             self.add(&pod.directory, "sapt-credentials.yaml", secret, 0o600);
         }
         Ok(())
@@ -389,7 +399,7 @@ impl Plan {
                     "changed"
                 }
             };
-            told += &format!("{word} {}\n", path.display());
+            told += &[word, " ", &path.to_string_lossy(), "\n"].concat();
         }
         Ok(told)
     }

@@ -1,7 +1,7 @@
 //! Environment files of systemd (systemd.exec(5), `EnvironmentFile=`). Pure.
 
 /// The lines of such a file. They mean the same to a shell.
-pub(super) fn environment_file<'a>(variables: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+pub(super) fn environment_file(variables: &[(&str, &str)]) -> String {
     let mut file = super::WRITTEN.to_owned();
     for (name, value) in variables {
         file.push_str(name);
@@ -31,7 +31,7 @@ mod tests {
             ("D", r"m\/n"),
             ("E", r"\"),
         ];
-        let file = environment_file(values.into_iter());
+        let file = environment_file(&values);
         let read = parse(file.as_bytes()).unwrap();
         let read: Vec<_> = read.iter().map(|it| (it.name.as_str(), it.value.reveal())).collect();
         assert_eq!(read, values);
