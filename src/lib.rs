@@ -16,6 +16,7 @@ pub mod edge;
 pub mod licences;
 pub mod logging;
 pub mod model_name;
+pub mod notify;
 pub mod prepare;
 pub mod run;
 pub mod s3;

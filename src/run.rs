@@ -14,9 +14,10 @@ use crate::config::{Config, Persisted, Problems, VARIABLES, process_environment}
 use crate::control;
 use crate::device::{Device, Requests, Settings};
 use crate::edge::{Identity, Session};
+use crate::notify::Supervisor;
 use crate::s3::Proxies;
 use crate::store::{self, Limits, Store};
-use crate::{agent, s3};
+use crate::{agent, blocking, s3};
 
 /// What takes less than this is finished before the process ends.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -124,9 +125,16 @@ async fn serve(
     let watching = executor.spawn(device.clone().watch_agent().boxed_local());
     let running = session.clone().run(Rc::new(Requests(device.clone())));
     let running = executor.spawn(running.boxed_local());
+    let supervisor = Supervisor::from_environment(process_environment).map(Rc::new);
+    let watched = supervisor
+        .clone()
+        .map(|supervisor| executor.spawn(feed_watchdog(supervisor, device.clone()).boxed_local()));
     let signal = signals.next().await;
     log::info!("{} came: finishing what runs", name(signal));
-    drop((showing, watching));
+    drop((showing, watching, watched));
+    if let Some(supervisor) = &supervisor {
+        supervisor.stopping();
+    }
     let again = async {
         signals.next().await;
         log::error!("a second signal came: ending at once");
@@ -136,6 +144,21 @@ async fn serve(
     // The close itself is bounded by its own deadline.
     running.await;
     log::info!("sapt ends");
+}
+
+/// Tells the service manager that the process serves, and as long as it wants to know that the loops
+/// and the threads for work that blocks turn. Edge Core and the agent are none of its business: a
+/// restart mends neither.
+async fn feed_watchdog(supervisor: Rc<Supervisor>, device: Rc<Device>) {
+    supervisor.ready(&control::readiness(&device).1);
+    // By then Edge Core and the agent have answered, where they are there.
+    let mut pause = Duration::from_secs(1);
+    while let Some(beat) = supervisor.beat() {
+        smol::Timer::after(pause.min(beat)).await;
+        pause = beat;
+        blocking::begin(Box::new(|| ())).await;
+        supervisor.alive(&control::readiness(&device).1);
+    }
 }
 
 /// Applies what the cloud configured before, where the operator wants that.

@@ -18,6 +18,8 @@ mod log;
 mod memory;
 mod model_name;
 mod models;
+#[path = "../../src/notify.rs"]
+pub mod notify;
 mod payload;
 pub mod serve;
 mod service;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::Server;
@@ -21,6 +21,7 @@ use crate::configuration::Configuration;
 use crate::listener::Listener;
 use crate::log::Log;
 use crate::models::Models;
+use crate::notify::Supervisor;
 use crate::service::AgentService;
 use crate::statuses::Statuses;
 use crate::wire::agent_server::AgentServer;
@@ -99,9 +100,16 @@ async fn serve(arguments: &Arguments, configuration: Configuration) -> Result<()
             (tokio::spawn(router.serve_with_incoming_shutdown(incoming, stopped)), None)
         }
     };
+    let supervisor = Supervisor::from_environment(|name| std::env::var_os(name)).map(Arc::new);
+    if let Some(supervisor) = supervisor.clone() {
+        tokio::spawn(feed_watchdog(supervisor));
+    }
     let ended = tokio::select! {
         name = ends.next() => {
             log.info(format_args!("{name}: ending"));
+            if let Some(supervisor) = &supervisor {
+                supervisor.stopping();
+            }
             drop(stop);
             timeout(GRACE, &mut server).await
         }
@@ -117,6 +125,17 @@ async fn serve(arguments: &Arguments, configuration: Configuration) -> Result<()
     }
     tokio::task::block_in_place(|| captures.flush());
     Ok(())
+}
+
+/// Tells the service manager that calls are answered, and as long as it wants to know that the loops
+/// turn. A prediction that takes long does not stop them.
+async fn feed_watchdog(supervisor: Arc<Supervisor>) {
+    const SERVING: &str = "serving";
+    supervisor.ready(SERVING);
+    while let Some(beat) = supervisor.beat() {
+        sleep(beat).await;
+        supervisor.alive(SERVING);
+    }
 }
 
 /// The signals that end the process; SIGHUP is what the vendor's unit sends.

@@ -1,20 +1,29 @@
-//! Whether the process lives, and whether it can do its work, in words. Pure.
+//! Whether the process lives, and whether it can do its work, in words.
 
 use std::fmt;
 
 use crate::command::AgentHealth;
+use crate::device::Device;
 use crate::edge::Standing;
 
+/// Whether the device can do its work, and what keeps it from that.
+pub fn readiness(device: &Device) -> (bool, String) {
+    let (edge, agent) = (device.standing(), device.agent());
+    let ending = device.is_draining();
+    let readiness = Readiness { ending, edge: &edge, agent: &agent };
+    (readiness.is_ready(), readiness.to_string())
+}
+
 /// Whether commands of the cloud can be done.
-pub(super) struct Readiness<'a> {
-    pub(super) ending: bool,
-    pub(super) edge: &'a Standing,
-    pub(super) agent: &'a AgentHealth,
+struct Readiness<'a> {
+    ending: bool,
+    edge: &'a Standing,
+    agent: &'a AgentHealth,
 }
 
 impl Readiness<'_> {
     /// Whether all is as it should be.
-    pub(super) fn is_ready(&self) -> bool {
+    fn is_ready(&self) -> bool {
         let answering = *self.agent == AgentHealth::Answering;
         !self.ending && self.edge.is_registered() && answering
     }

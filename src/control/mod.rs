@@ -39,6 +39,7 @@ mod readable;
 mod server;
 mod socket;
 
+pub use health::readiness;
 pub use server::{Server, serve};
 pub use socket::{ListenError, Socket};
 

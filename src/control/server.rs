@@ -14,7 +14,7 @@ use smol::net::unix::UnixStream;
 use smol::{Async, LocalExecutor, Task};
 
 use super::LONGEST_LINE;
-use super::health::Readiness;
+use super::health::readiness;
 use super::line::{Lines, Next};
 use super::socket::Socket;
 use crate::blocking::begin;
@@ -189,12 +189,11 @@ impl Desk {
     }
 
     fn readiness(&self) -> Success {
-        let (edge, agent) = (self.device.standing(), self.device.agent());
-        let ending = self.device.is_draining();
-        let readiness = Readiness { ending, edge: &edge, agent: &agent };
+        let (ready, detail) = readiness(&self.device);
+        let edge = self.device.standing();
         Success::from(object([
-            ("ready", Value::Bool(readiness.is_ready())),
-            ("detail", text(&readiness.to_string())),
+            ("ready", Value::Bool(ready)),
+            ("detail", text(&detail)),
             ("registered", Value::Bool(edge.is_registered())),
             ("edge_core", text(&edge.to_string())),
         ]))
