@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import stat
 import subprocess
 from pathlib import Path
@@ -64,6 +65,13 @@ def cached():
     return made
 
 
+def as_at_a_terminal():
+    """Whoever runs the tests in the background, or with nohup, ignores signals, and so would a shell
+    below: it cannot take back what was ignored when it started."""
+    for each in [signal.SIGHUP, signal.SIGINT]:
+        signal.signal(each, signal.SIG_DFL)
+
+
 class System:
     """One of these below `directory`, at `root`. What is changed in it is kept apart."""
 
@@ -88,6 +96,7 @@ class System:
             stderr=subprocess.STDOUT,
             text=True,
             timeout=LIMIT_SECONDS,
+            preexec_fn=as_at_a_terminal,
         )
         return ended.returncode, ended.stdout
 
