@@ -163,7 +163,7 @@ async fn feed_watchdog(supervisor: Rc<Supervisor>, device: Rc<Device>) {
 
 /// Applies what the cloud configured before, where the operator wants that.
 fn persisted(config: &mut Config) -> Option<Persisted> {
-    let path = config.models_path.join(".sapt").join("config.json");
+    let path = config.persisted_path();
     let shown = path.display();
     if !config.persist {
         if path.exists() {

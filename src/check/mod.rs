@@ -114,7 +114,7 @@ fn configuration(config: &Config, file: Option<&Path>, hint: &str) -> Row {
 
 /// As the translator does it when it starts.
 fn apply_persisted(config: &mut Config) -> Option<Result<(), String>> {
-    let path = config.models_path.join(".sapt").join("config.json");
+    let path = config.persisted_path();
     match config.persist.then(|| Persisted::read(&path))? {
         Ok(changes) => changes?.apply(&mut config.storage),
         Err(error) => return Some(Err(format!("{error}; configure it again, or remove it"))),

@@ -204,6 +204,11 @@ impl Config {
         if reader.problems.is_empty() { Ok(config) } else { Err(Problems(reader.problems)) }
     }
 
+    /// Where what the cloud configured is kept: below the models directory, which outlives the process.
+    pub fn persisted_path(&self) -> PathBuf {
+        self.models_path.join(".sapt").join("config.json")
+    }
+
     /// Reads only where the control socket is.
     pub fn control_socket(lookup: Lookup<'_>) -> Result<PathBuf, Problems> {
         let mut reader = Reader { lookup, problems: Vec::new() };
