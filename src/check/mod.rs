@@ -134,9 +134,7 @@ async fn look(
     let add = |row| rows.borrow_mut().push(row);
     add(match alive {
         Ok(health) => Row::good(TRANSLATOR, detail(&health, "detail")),
-        Err(Unanswered::NoAnswer(error) | Unanswered::Refused(error)) => {
-            Row::told(TRANSLATOR, &error)
-        }
+        Err(error) => Row::told(TRANSLATOR, &error.to_string()),
     });
     add(if runs { edge_core(socket) } else { gateway::edge_core_socket(&config.edge_socket) });
     // The agent wants one call of this kind at a time: the translator sees to that.
@@ -162,9 +160,7 @@ fn edge_core(socket: &Path) -> Row {
                 _ => Row::told(EDGE_CORE, &seen),
             }
         }
-        Err(Unanswered::NoAnswer(error) | Unanswered::Refused(error)) => {
-            Row::told(EDGE_CORE, &error)
-        }
+        Err(error) => Row::told(EDGE_CORE, &error.to_string()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One question to the running translator, for who makes something of the answer.
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,6 +15,13 @@ pub enum Unanswered {
     NoAnswer(String),
     /// It answered with an error.
     Refused(String),
+}
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::NoAnswer(reason) | Self::Refused(reason)) = self;
+        f.write_str(reason)
+    }
 }
 
 /// Asks the translator at this control socket, with a method that takes no parameters.
