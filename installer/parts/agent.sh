@@ -12,6 +12,10 @@ want_vendor_agent() {
     want directory 0755 $vendor - -
     want directory 0755 $vendor/bin - -
     want directory 0755 $vendor/lib - -
+    if [ -z "$agent_dir" ]; then
+        want_again $vendor
+        return
+    fi
     want file 0755 $vendor/bin/$agent_program "$agent_dir/bin/$vendor_machine/$agent_program" \
         sagemaker_edge_agent
     for each in "$agent_dir/lib/$vendor_machine"/*; do
@@ -25,6 +29,11 @@ want_vendor_agent() {
 
 # Which of the directory's machines is this gateway's; it is an operator's, not a bundle's word.
 find_vendor_agent() {
+    if [ -z "$agent_dir" ]; then
+        [ -f "$root$vendor/bin/$agent_program" ] || fail 1 "the vendor's agent is gone from" \
+            "$root$vendor: give it with --agent-dir again, or --agent-dir none for sapt-agent"
+        return
+    fi
     vendor_machine=
     for each in "$machine" "$(uname -m)" aarch64 arm64; do
         case $machine-$each in

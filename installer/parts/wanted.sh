@@ -23,6 +23,19 @@ want() {
     printf '%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4" "$5" >>"$work/wanted"
 }
 
+# want_again DIRECTORY: what an earlier run put into it and is still there.
+want_again() {
+    while IFS=$tab read -r kind mode path source service; do
+        case $path in
+        "$1"/*)
+            [ "$kind" != file ] || source=$root$path
+            is_wanted "$path" || ! there "$root$path" ||
+                want "$kind" "$mode" "$path" "$source" "$service"
+            ;;
+        esac
+    done <"$work/record"
+}
+
 # The whole list. It reads what `prepare_files` has put into $work/prepared.
 want_everything() {
     : >"$work/wanted"
@@ -64,6 +77,7 @@ want_models() {
     [ -z "$certificates" ] || for each in "$certificates"/*; do
         [ ! -f "$each" ] || want file 0444 "$models/aws/certs/${each##*/}" "$each" sagemaker_edge_agent
     done
+    [ -n "$certificates" ] || want_again "$models/aws/certs"
     for each in "$root$models/aws/certs"/*; do
         [ ! -f "$each" ] || is_wanted "${each#"$root"}" || is_recorded "${each#"$root"}" ||
             want there 0444 "${each#"$root"}" - -
@@ -74,14 +88,16 @@ want_agent() {
     want file 0644 /etc/sagemaker_agent.env "$work/prepared/agent/sagemaker_agent.env" \
         sagemaker_edge_agent
     want file 0644 /etc/neo_config.json "$work/prepared/agent/neo_config.json" sagemaker_edge_agent
-    if [ -n "$agent_dir" ]; then
+    units=$bundle/units
+    if [ "$agent" = vendor ]; then
+        units=$bundle/units/vendor
         want_vendor_agent
     else
         want file 0755 /usr/local/bin/sapt-agent "$bundle/bin/sapt-agent" sagemaker_edge_agent
     fi
     # Below the models, where nothing else is said; then it has been wanted already.
     is_wanted "$captures" || want data 0700 "$captures" - -
-    want_unit sagemaker_edge_agent "$bundle/units/${agent_dir:+vendor/}sagemaker_edge_agent.service"
+    want_unit sagemaker_edge_agent "$units/sagemaker_edge_agent.service"
 }
 
 want_translator_service() {

@@ -1,6 +1,7 @@
 """The translator as a Pod, and the vendor's agent."""
 
 import json
+import shutil
 
 import pytest
 
@@ -92,7 +93,9 @@ def test_from_a_service_to_a_pod_and_back(with_image, shell):
     said = gateway.installs("--translator", "pod", "--node", "n", shell=shell)
     assert "remove /etc/systemd/system/sapt.service" in said
     assert not gateway.at("/etc/sapt/sapt.env").exists()
-    gateway.installs(shell=shell)
+    said = gateway.installs("--node", "n", shell=shell)
+    assert "nothing to change" in said, said
+    gateway.installs("--translator", "service", shell=shell)
     assert differences(service, gateway.snapshot()) == []
 
 
@@ -141,6 +144,39 @@ def test_the_vendors_agent(gateway, shell):
     assert "nothing to change" in gateway.installs(*options, shell=shell)
     gateway.removes("--purge", shell=shell)
     assert differences(gateway.pristine, gateway.snapshot()) == []
+
+
+@every_shell
+def test_what_no_option_says_stays(gateway, bundle, shell):
+    gateway.installs(shell=shell)
+    at_first = gateway.snapshot()
+    vendors_agent(gateway)
+    gateway.write("/agent/certs/old.pem", "a certificate", 0o644)
+    gateway.installs("--agent-dir", "/agent", "--certificates", "/agent/certs", shell=shell)
+    shutil.rmtree(gateway.at("/agent"))
+    before = gateway.snapshot()
+    assert "nothing to change" in gateway.installs(shell=shell)
+    assert differences(before, gateway.snapshot()) == []
+    # Nor does another bundle take it away.
+    bundles.age(gateway.at("/bundle"))
+    gateway.installs(shell=shell)
+    gateway.use(bundle)
+    gateway.installs(shell=shell)
+    assert differences(before, gateway.snapshot()) == []
+    # Until it is said.
+    gateway.write("/certs/root.pem", "another certificate")
+    gateway.installs("--certificates", "/certs", shell=shell)
+    certificates = gateway.at("/models/aws/certs")
+    assert [path.name for path in certificates.iterdir()] == ["root.pem"]
+    assert (certificates / "root.pem").read_text() == "another certificate"
+    gateway.at(f"{VENDOR}/bin/sagemaker_edge_agent_binary").unlink()
+    code, said = gateway.install(shell=shell)
+    assert code == 1 and "gone" in said and "--agent-dir none" in said, said
+    gateway.installs("--agent-dir", "none", shell=shell)
+    shutil.rmtree(gateway.at("/certs"))
+    (certificates / "root.pem").unlink()
+    gateway.installs(shell=shell)
+    assert differences(at_first, gateway.snapshot()) == []
 
 
 @every_shell
