@@ -72,7 +72,10 @@ want_models() {
     want data 0755 "$models/data" - -
     want data 0755 "$models/aws" - -
     want data 0755 "$models/aws/certs" - -
-    want once 0644 "$models/data/digit.bmp" "$bundle/data/digit.bmp" -
+    # A model and a picture to see it work with.
+    for each in digit.bmp digits.tar.gz; do
+        want once 0644 "$models/data/$each" "$bundle/data/$each" -
+    done
     # The agent wants them read-only.
     [ -z "$certificates" ] || for each in "$certificates"/*; do
         [ ! -f "$each" ] || want file 0444 "$models/aws/certs/${each##*/}" "$each" sagemaker_edge_agent

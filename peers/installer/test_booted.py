@@ -110,10 +110,10 @@ def site(place, whole_bundle, podman, server):
     made.close()
 
 
-def predicts(machine):
-    """The main job, from S3 to a prediction, without the cloud."""
+def predicts(machine, source="s3_filename=digits.tar.gz"):
+    """The main job, from an archive to a prediction, without the cloud."""
     if machine.loaded() != ["digits"]:
-        machine.call("loadModel", "name=digits", "s3_filename=digits.tar.gz")
+        machine.call("loadModel", "name=digits", source)
     answer = machine.call(
         "predict", "model_name=digits", "input_data_url=file:///digit.bmp", "output_url=file:///x"
     )
@@ -127,6 +127,9 @@ def test_one_command_to_a_predicting_gateway(site):
     # All green.
     machine.runs("sapt", "check", "--environment", "/etc/sapt/sapt.env", "--write")
     assert site.edge_core.wait_for("device")
+    # With what the bundle has, and with what S3 has.
+    predicts(machine, "url=file:///digits.tar.gz")
+    machine.call("unloadModel", "name=digits")
     predicts(machine)
     shown = machine.until("/usr/local/lib/sapt/status", fits=lambda said: "  ready: reg" in said)
     assert "sapt: active (running)" in shown and machine.run("/usr/local/lib/sapt/status")[0] == 0
