@@ -16,12 +16,12 @@ NAME = "gateway"
 
 class Machine:
     """The container of a system. Its /tmp is a directory of this machine, where Edge Core's socket
-    is; S3 is on this machine's loopback."""
+    is; S3 is on this machine's loopback, which the network "host" reaches, and "none" does not."""
 
-    def __init__(self, podman, system, shared):
+    def __init__(self, podman, system, shared, network):
         self.podman = podman
         podman.run(
-            *["create", "--name", NAME, "--systemd", "always", *RIGHTS, "--network", "host"],
+            *["create", "--name", NAME, "--systemd", "always", *RIGHTS, "--network", network],
             *["--volume", f"{shared}:/tmp", "--rootfs", system.root, "/sbin/init"],
         )
         self.start()

@@ -51,23 +51,25 @@ def podman():
 
 
 class Site:
-    """A gateway that runs between Edge Core and S3."""
+    """A gateway that runs between Edge Core and S3, or with Edge Core alone and no network."""
 
-    def __init__(self, place, bundle, podman, server):
+    def __init__(self, place, bundle, podman, server=None):
         self.gateway = Gateway(Path(tempfile.mkdtemp(prefix="booted-", dir=place)), bundle)
         self.shared = Path(tempfile.mkdtemp(prefix="tmp-", dir=place))
         self.shared.chmod(0o1777)
-        self.values = {
-            "SAPT_AWS_ACCESS_KEY_ID": server.access_key_id,
-            "SAPT_AWS_SECRET_ACCESS_KEY": server.secret_access_key,
-            "SAPT_AWS_REGION": REGION,
-            "SAPT_AWS_S3_BUCKET": BUCKET,
-            "SAPT_AWS_S3_MODELS_DIR": "compilation-output",
-            "SAPT_AWS_S3_DATA_DIR": "data",
-            "SAPT_AWS_ENDPOINT_URL": server.endpoint,
-        }
+        self.values = {"SAPT_PT_DEVICE_NAME": "gateway"}
+        if server:
+            self.values |= {
+                "SAPT_AWS_ACCESS_KEY_ID": server.access_key_id,
+                "SAPT_AWS_SECRET_ACCESS_KEY": server.secret_access_key,
+                "SAPT_AWS_REGION": REGION,
+                "SAPT_AWS_S3_BUCKET": BUCKET,
+                "SAPT_AWS_S3_MODELS_DIR": "compilation-output",
+                "SAPT_AWS_S3_DATA_DIR": "data",
+                "SAPT_AWS_ENDPOINT_URL": server.endpoint,
+            }
         self.configure()
-        self.machine = Machine(podman, self.gateway, self.shared)
+        self.machine = Machine(podman, self.gateway, self.shared, "host" if server else "none")
         # Afterwards: /tmp is emptied at each start of the system.
         self.edge_core = EdgeCorePeer(self.shared / "edge.sock")
 
@@ -100,14 +102,26 @@ class Site:
         self.gateway.remove()
 
 
-@pytest.fixture
-def site(place, whole_bundle, podman, server):
+@contextlib.contextmanager
+def running(*parts):
     try:
-        made = Site(place, whole_bundle, podman, server)
+        made = Site(*parts)
     except Failed as reason:
         cannot(reason)
     yield made
     made.close()
+
+
+@pytest.fixture
+def site(place, whole_bundle, podman, server):
+    with running(place, whole_bundle, podman, server) as made:
+        yield made
+
+
+@pytest.fixture
+def lonely_site(place, whole_bundle, podman):
+    with running(place, whole_bundle, podman) as made:
+        yield made
 
 
 def predicts(machine, source="s3_filename=digits.tar.gz"):
@@ -166,6 +180,17 @@ def test_one_command_to_a_predicting_gateway(site):
     machine.until("sapt", "health", "--ready", fits=lambda said: said.startswith("not ready"))
     code, said = site.install()
     assert code == 2 and "nothing to change" in said and "1 of 11 failed" in said, said
+
+
+def test_without_a_network_and_without_s3(lonely_site):
+    machine = lonely_site.machine
+    assert machine.runs("cat", "/proc/net/route").count("\n") == 1, "only the heading"
+    said = lonely_site.installs()
+    assert "nothing failed" in said, said
+    predicts(machine, "url=file:///digits.tar.gz")
+    assert "nothing to change" in lonely_site.installs()
+    lonely_site.reboot()
+    machine.has_loaded("digits")
 
 
 def test_a_reboot_and_kills_are_survived(site):
