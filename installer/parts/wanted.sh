@@ -76,11 +76,15 @@ want_models() {
     for each in digit.bmp digits.tar.gz; do
         want once 0644 "$models/data/$each" "$bundle/data/$each" -
     done
-    # The agent wants them read-only.
-    [ -z "$certificates" ] || for each in "$certificates"/*; do
-        [ ! -f "$each" ] || want file 0444 "$models/aws/certs/${each##*/}" "$each" sagemaker_edge_agent
-    done
-    [ -n "$certificates" ] || want_again "$models/aws/certs"
+    # The agent wants certificates read-only.
+    if [ -z "$certificates" ]; then
+        want_again "$models/aws/certs"
+    else
+        for each in "$certificates"/*; do
+            [ ! -f "$each" ] ||
+                want file 0444 "$models/aws/certs/${each##*/}" "$each" sagemaker_edge_agent
+        done
+    fi
     for each in "$root$models/aws/certs"/*; do
         [ ! -f "$each" ] || is_wanted "${each#"$root"}" || is_recorded "${each#"$root"}" ||
             want there 0444 "${each#"$root"}" - -

@@ -102,8 +102,8 @@ class Site:
         self.gateway.remove()
 
 
-@contextlib.contextmanager
 def running(*parts):
+    """What a fixture yields of it."""
     try:
         made = Site(*parts)
     except Failed as reason:
@@ -114,14 +114,12 @@ def running(*parts):
 
 @pytest.fixture
 def site(place, whole_bundle, podman, server):
-    with running(place, whole_bundle, podman, server) as made:
-        yield made
+    yield from running(place, whole_bundle, podman, server)
 
 
 @pytest.fixture
 def lonely_site(place, whole_bundle, podman):
-    with running(place, whole_bundle, podman) as made:
-        yield made
+    yield from running(place, whole_bundle, podman)
 
 
 def predicts(machine, source="s3_filename=digits.tar.gz"):
